@@ -1,1 +1,1 @@
-//! placeholder
+//! Critics judge text. This crate knows no HTTP, no ClickHouse and no proxy.

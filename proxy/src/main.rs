@@ -1,2 +1,2 @@
-//! placeholder
+//! The program `weir`.
 fn main() {}

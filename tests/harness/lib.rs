@@ -1,1 +1,1 @@
-//! placeholder
+//! What all test suites share.

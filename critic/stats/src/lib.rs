@@ -1,1 +1,1 @@
-//! placeholder
+//! Pure statistics: no clock, no IO, no randomness of their own.

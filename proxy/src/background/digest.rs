@@ -1,0 +1,1 @@
+//! Turns a raw record into what is kept of it.

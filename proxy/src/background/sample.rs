@@ -1,0 +1,1 @@
+//! Decides which exchanges are kept, each with its inclusion probability.

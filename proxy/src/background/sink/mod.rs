@@ -1,0 +1,1 @@
+//! Writes spooled records to ClickHouse in batches.

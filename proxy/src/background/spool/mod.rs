@@ -1,0 +1,1 @@
+//! The disk queue between the recorder and the sink.

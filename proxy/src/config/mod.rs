@@ -1,0 +1,1 @@
+//! The configuration: one TOML file, environment overrides, all faults at once.

@@ -1,0 +1,1 @@
+//! The console port: pages, JSON API, metrics and health.

@@ -1,0 +1,1 @@
+//! Incremental reader of server-sent events (WHATWG HTML, section 9.2).

@@ -1,0 +1,28 @@
+//! The words that every part of Weir speaks.
+//!
+//! Promises: plain data and pure functions; no IO, no clock, no randomness of its own.
+//! The one thing here that moves is [`outbox`], the bounded hand-over between the
+//! request path and the background, the only place where the two meet.
+
+pub mod api;
+pub mod completion;
+pub mod conversation;
+pub mod engine;
+pub mod error;
+pub mod fault;
+pub mod id;
+pub mod outbox;
+pub mod record;
+pub mod request;
+pub mod stored;
+pub mod units;
+
+pub use api::Api;
+pub use engine::{EngineKind, Fingerprint};
+pub use error::{Error, Kind, Source};
+pub use fault::Fault;
+pub use id::{ExchangeId, Name};
+pub use outbox::{Outbox, Refused};
+pub use record::{Attempt, Capture, Outcome, Record, Timings, TraceContext};
+pub use request::{Facts, Request};
+pub use units::{ByteSize, Period};

@@ -1,0 +1,168 @@
+//! The record of one exchange as the request path leaves it: raw, unparsed, cheap.
+//!
+//! The request path fills it in and offers it to the outbox exactly once, whatever
+//! happened. Parsing, redaction and storage are the background's work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use serde::{Deserialize, Serialize};
+
+use super::{EngineKind, Error, Fingerprint, Kind, Name, Request};
+
+/// One exchange with everything that is known of it.
+#[derive(Debug)]
+pub struct Record {
+    /// What the client sent.
+    pub request: Request,
+    /// Whose it is.
+    pub tenant: Name,
+    /// The route that took it.
+    pub route: Name,
+    /// Trace context, as received or begun here.
+    pub trace: TraceContext,
+    /// The engine that gave the answer; none where no engine was asked.
+    pub engine: Option<Answerer>,
+    /// Every try at an engine, in order.
+    pub attempts: Vec<Attempt>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The fault that ended it, where one did.
+    pub error: Option<Error>,
+    /// HTTP status sent to the client; 0 where nothing was sent.
+    pub status: u16,
+    /// The answer as sent to the client.
+    pub response: Capture,
+    /// When what happened.
+    pub timings: Timings,
+}
+
+/// The engine replica that answered.
+#[derive(Clone, Debug)]
+pub struct Answerer {
+    /// Name of the engine in the configuration.
+    pub engine: Name,
+    /// Its program.
+    pub kind: EngineKind,
+    /// Authority (`host:port`) of the replica.
+    pub replica: Arc<str>,
+    /// What identified it when it answered.
+    pub fingerprint: Arc<Fingerprint>,
+}
+
+/// One try at an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Name of the engine.
+    pub engine: Name,
+    /// Authority of the replica.
+    pub replica: Arc<str>,
+    /// Start, counted from arrival.
+    pub started: Duration,
+    /// From start to the response head or to the fault.
+    pub took: Duration,
+    /// Status of the response head; 0 where none came.
+    pub status: u16,
+    /// The fault, where one ended it.
+    pub error: Option<Kind>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The engine's whole answer reached the client, with a 2xx or 3xx status.
+    Complete,
+    /// The engine's whole answer reached the client, and it was a 4xx or 5xx.
+    EngineError,
+    /// Weir refused it before any engine was asked.
+    Refused,
+    /// No engine gave an answer, or Weir failed.
+    Failed,
+    /// The engine broke off, or was too late, within its answer.
+    Broken,
+    /// The client left before the end.
+    ClientLeft,
+}
+
+impl Outcome {
+    /// Every outcome, for tables of metrics and tests.
+    pub const ALL: [Self; 6] =
+        [Self::Complete, Self::EngineError, Self::Refused, Self::Failed, Self::Broken, Self::ClientLeft];
+
+    /// The word used in labels, columns and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::EngineError => "engine_error",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Broken => "broken",
+            Self::ClientLeft => "client_left",
+        }
+    }
+}
+
+/// A copy of the answer, up to a limit; the counts go on past it.
+#[derive(Debug, Default)]
+pub struct Capture {
+    /// `Content-Type` of the answer.
+    pub content_type: String,
+    /// `Content-Encoding` of the answer; empty where none. Encoded answers are not parsed.
+    pub content_encoding: String,
+    /// The first bytes of the body as sent downstream.
+    pub body: BytesMut,
+    /// Bytes of the whole body.
+    pub total_bytes: u64,
+    /// Server-sent events in the body; 0 where it is no stream.
+    pub events: u32,
+}
+
+impl Capture {
+    /// Whether the body holds less than was sent.
+    pub fn is_truncated(&self) -> bool {
+        self.total_bytes > self.body.len() as u64
+    }
+
+    /// Whether the answer is a stream of server-sent events.
+    pub fn is_stream(&self) -> bool {
+        self.content_type.starts_with("text/event-stream")
+    }
+}
+
+/// Moments of an exchange, counted from arrival of the request head; none where not reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timings {
+    /// The request body was read and the tenant, route and policy were known.
+    pub identified: Option<Duration>,
+    /// A place among the exchanges in flight was had.
+    pub admitted: Option<Duration>,
+    /// The last attempt was sent to the engine over an open connection.
+    pub sent: Option<Duration>,
+    /// The engine's response head arrived.
+    pub head: Option<Duration>,
+    /// The first piece of the answer's body arrived.
+    pub first_byte: Option<Duration>,
+    /// The first token (content, reasoning or tool call) of a stream arrived.
+    pub first_token: Option<Duration>,
+    /// The last piece of the answer arrived.
+    pub last_byte: Option<Duration>,
+    /// The exchange was over for the client.
+    pub finished: Option<Duration>,
+    /// Longest pause between two pieces of a stream.
+    pub longest_gap: Duration,
+}
+
+/// W3C trace context of an exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TraceContext {
+    /// 16 bytes; all zero is invalid.
+    pub trace_id: [u8; 16],
+    /// The caller's span; all zero where there was none.
+    pub parent_id: [u8; 8],
+    /// The span of this exchange, sent to the engine as its parent.
+    pub span_id: [u8; 8],
+    /// Whether the caller, or we as the root, sample the trace.
+    pub sampled: bool,
+}

@@ -1,0 +1,118 @@
+//! A request as the client sent it, and the few facts that are read from its body.
+
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method};
+use serde::Deserialize;
+
+use super::{Api, Error, ExchangeId, Kind};
+
+/// What the client sent. The body is the client's bytes, and so is what the engine gets.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Identity of the exchange.
+    pub id: ExchangeId,
+    /// Wall clock at arrival of the request head.
+    pub received_at: SystemTime,
+    /// Monotonic clock at arrival of the request head; every timing counts from here.
+    pub arrived: Instant,
+    /// Shape by path.
+    pub api: Api,
+    /// HTTP method.
+    pub method: Method,
+    /// Path and query as sent.
+    pub target: PathAndQuery,
+    /// Headers as sent, hop-by-hop ones included.
+    pub headers: HeaderMap,
+    /// Body as sent.
+    pub body: Bytes,
+    /// What Weir read in the body.
+    pub facts: Facts,
+}
+
+/// The few fields of a JSON body that the request path needs. Everything else stays
+/// untouched bytes. Defaults hold for bodies that are not looked into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// `model`.
+    pub model: Option<Box<str>>,
+    /// `stream`.
+    pub stream: bool,
+    /// `max_completion_tokens`, `max_output_tokens`, `max_tokens` or `n_predict`, whichever is there.
+    pub max_tokens: Option<u32>,
+    /// `n`, the number of choices asked for; 1 where absent.
+    pub choices: u32,
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    model: Option<std::borrow::Cow<'a, str>>,
+    #[serde(default)]
+    stream: Option<bool>,
+    #[serde(default)]
+    n: Option<u32>,
+    #[serde(default)]
+    max_completion_tokens: Option<f64>,
+    #[serde(default)]
+    max_output_tokens: Option<f64>,
+    #[serde(default)]
+    max_tokens: Option<f64>,
+    #[serde(default)]
+    n_predict: Option<f64>,
+}
+
+impl Facts {
+    /// Reads the facts of a JSON body.
+    ///
+    /// Checks the whole body for well-formed JSON in one pass without building a tree.
+    /// Errors are [`Kind::InvalidRequest`] and name the place as line and column.
+    pub fn read(body: &[u8]) -> Result<Self, Error> {
+        if body.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(Error::new(Kind::InvalidRequest, "the request body must be a JSON object"));
+        }
+        let parsed: Body<'_> = serde_json::from_slice(body).map_err(|fault| {
+            let what = if fault.is_data() { "does not fit" } else { "is not valid JSON" };
+            Error::new(Kind::InvalidRequest, format!("the request body {what}: {fault}"))
+        })?;
+        let limit =
+            parsed.max_completion_tokens.or(parsed.max_output_tokens).or(parsed.max_tokens).or(parsed.n_predict);
+        Ok(Self {
+            model: parsed.model.map(|model| model.into_owned().into_boxed_str()),
+            stream: parsed.stream.unwrap_or(false),
+            max_tokens: limit.filter(|n| *n >= 0.0).map(|n| n as u32),
+            choices: parsed.n.unwrap_or(1),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_read_and_the_rest_is_ignored() {
+        let body =
+            br#"{"model":"m\u0041","stream":true,"n":2,"max_tokens":7,"messages":[{"x":null}],"future":{"a":[1]}}"#;
+        let facts = Facts::read(body).unwrap();
+        assert_eq!(facts, Facts { model: Some("mA".into()), stream: true, max_tokens: Some(7), choices: 2 });
+    }
+
+    #[test]
+    fn a_malformed_body_is_refused_with_its_place() {
+        let table = [
+            (&b"{\"model\": \"a\",\n \"stream\": tru}"[..], "line 2 column"),
+            (b"[]", "must be a JSON object"),
+            (b"", "must be a JSON object"),
+            (b"{\"stream\": \"yes\"}", "does not fit"),
+            (b"{} x", "trailing characters at line 1"),
+        ];
+        for (body, part) in table {
+            let error = Facts::read(body).unwrap_err();
+            assert_eq!(error.kind, Kind::InvalidRequest);
+            assert!(error.message.contains(part), "{}", error.message);
+        }
+    }
+}

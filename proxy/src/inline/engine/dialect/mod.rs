@@ -1,0 +1,1 @@
+//! What each engine program speaks: health, version, model, metrics.

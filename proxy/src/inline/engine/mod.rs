@@ -1,0 +1,3 @@
+//! The engine client: pool, timeouts, breaker, fallback, dialects.
+
+pub mod dialect;

@@ -1,0 +1,3 @@
+//! The request path: everything that a client waits for, on one screen.
+
+pub mod engine;
