@@ -33,7 +33,7 @@ def fetch(artefact: Artefact, staging: Path, python: Path | None = None) -> Path
             break
         if attempt == ATTEMPTS:
             raise SetupError(_unreachable(artefact, fault))
-        say(f"  {artefact}: attempt {attempt} of {ATTEMPTS} failed ({_last_line(fault)}), trying again")
+        say(f"  {artefact}: attempt {attempt} of {ATTEMPTS} failed, trying again")
         time.sleep(PAUSES_SECONDS[attempt - 1])
     files = [path for path in folder.iterdir() if path.is_file() and path.name != "log"]
     if len(files) != 1:
@@ -134,13 +134,13 @@ def _size(folder: Path | None) -> int:
 
 
 def _unreachable(artefact: Artefact, fault: str) -> str:
-    tail = "\n".join(f"  | {line}" for line in fault.splitlines()[-6:])
+    # npm says what is wrong first and then how to report it; pip ends with it.
+    lines = fault.splitlines()
+    telling = lines[:5] if artefact.registry == "npm" else lines[-3:]
+    client = "npm" if artefact.registry == "npm" else "pip"
     return (
-        f"{artefact}: could not be fetched from {artefact.registry} in {ATTEMPTS} attempts.\n{tail}\n"
-        f"  Check the network, and the registry and proxy that your {'npm' if artefact.registry == 'npm' else 'pip'} is"
-        f" set to use, then run the same command again; what is already there is kept."
+        f"{artefact}: could not be fetched from {artefact.registry} in {ATTEMPTS} attempts.\n"
+        + "".join(f"  | {line[:160]}\n" for line in telling)
+        + f"  Check the network, and the registry and proxy that your {client} is set to use, then run the same"
+        " command again; what is already there is kept."
     )
-
-
-def _last_line(fault: str) -> str:
-    return fault.splitlines()[-1][:120]

@@ -219,14 +219,16 @@ def make_venv(staging: Path) -> Path:
 
 
 def pip(venv: Path, arguments: list[str], staging: Path, label: str) -> None:
-    command = [str(venv / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+    command = [str(venv / "bin" / "python"), "-m", "pip", "install", "--retries=1"]
+    command += ["--disable-pip-version-check", "--quiet"]
     for attempts_left in (2, 1, 0):
         fault = run_step([*command, *arguments], staging / "pip-log", label)
         if fault is None:
             return
         if attempts_left:
             say(f"  {label}: failed, trying again")
-    raise SetupError(f"{label}: failed three times.\n{fault[-800:]}\n  Check the network and the index that pip is set to use, then run again.")
+    tail = "".join(f"  | {line[:160]}\n" for line in fault.splitlines()[-3:])
+    raise SetupError(f"{label}: failed three times.\n{tail}  Check the network and the index that pip is set to use, then run again.")
 
 
 def swap(made: Path, target: Path) -> None:
