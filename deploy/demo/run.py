@@ -50,11 +50,14 @@ def main() -> int:
     options = arguments()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, ask_to_stop)
+    try:
+        check(options)
+    except Fault as fault:
+        return say(fault)
     logs = Path(tempfile.mkdtemp(prefix="weir-demo-"))
     children: list[Child] = []
     code = 1
     try:
-        check(options)
         engine = start_engine(options, logs, children)
         start_weir(options, engine, logs, children)
         went_well = send_requests(options, engine)
@@ -64,11 +67,11 @@ def main() -> int:
         else:
             wait(children)
     except Fault as fault:
-        print(f"\ndemo: {fault}", file=sys.stderr)
+        say(fault)
     except Stopped:
         code = 130 if options.once else 0
     finally:
-        ignore_signals_until_stopped(children)
+        stop_all(children)
     if code == 0:
         shutil.rmtree(logs, ignore_errors=True)
     else:
@@ -182,8 +185,8 @@ def wait(children: list[Child]) -> None:
         time.sleep(0.3)
 
 
-def ignore_signals_until_stopped(children: list[Child]) -> None:
-    """Stop in reverse order of start: Weir drains while its engine still answers."""
+def stop_all(children: list[Child]) -> None:
+    """Stop in reverse order of start, so that Weir drains while its engine still answers; a second Ctrl-C kills."""
     asked = {"again": 0}
 
     def hurry(*_) -> None:
@@ -194,6 +197,8 @@ def ignore_signals_until_stopped(children: list[Child]) -> None:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, hurry)
     for child in reversed(children):
+        if not child.alive():
+            continue
         began = time.monotonic()
         show(f"stopping {child.name}")
         tidy = child.stop(DRAIN_SECONDS if child.name == "weir" else ENGINE_STOP_SECONDS)
@@ -250,6 +255,11 @@ def show(text: str) -> None:
     """A line that the next one overwrites; on a terminal only."""
     if sys.stdout.isatty():
         print(f"\r\x1b[K{'  ' + text if text else ''}", end="", flush=True)
+
+
+def say(fault: Fault) -> int:
+    print(f"\ndemo: {fault}", file=sys.stderr, flush=True)
+    return 1
 
 
 def settle(text: str) -> None:

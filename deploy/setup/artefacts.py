@@ -38,7 +38,6 @@ class Artefact:
 class System:
     """One program of the distribution."""
 
-    group: str
     program: str
     package: str
     purpose: str
@@ -49,8 +48,8 @@ def artefacts(group: str) -> list[Artefact]:
 
 
 def system_programs(group: str) -> list[System]:
-    tables = ({"group": table["for"], **table} for table in _list()["system"])
-    return [System(t["group"], t["program"], t["package"], t["purpose"]) for t in tables if t["group"] == group]
+    wanted = (table for table in _list()["system"] if group in table["for"])
+    return [System(table["program"], table["package"], table["purpose"]) for table in wanted]
 
 
 def require_supported_machine(group: str, cure: str) -> None:

@@ -4,7 +4,7 @@
     store-engine   libchdb.so: the ClickHouse engine of the embedded store
     llama          llama.cpp and a small model, in a venv
     test-tools     the official clients, a browser driver, and (through apt) a browser and g++
-    apt            programs of the distribution for `--for test-tools` or `--for bench`
+    apt            programs of the distribution for `--for test-tools`, `bench` or `fuzz`
     all            store-engine, llama, test-tools
     paths          where everything is (or will be); --json for programs
 
@@ -58,7 +58,7 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=[*GROUPS, "apt", "all", "paths"])
-    parser.add_argument("--for", dest="for_group", choices=["test-tools", "bench"], default="test-tools")
+    parser.add_argument("--for", dest="for_group", choices=["test-tools", "bench", "fuzz"], default="test-tools")
     parser.add_argument("--quiet", action="store_true", help="print faults only")
     parser.add_argument("--json", action="store_true", help="with paths: as JSON")
     return parser.parse_args()
