@@ -6,6 +6,11 @@ SETUP := $(PYTHON) deploy/setup/setup.py
 # Passed on to the demo, for example: make run ARGS="--data-port 9080 --console-port 9081"
 ARGS ?=
 
+# Weir looks for its store's library in the usual places; WEIR_HOME is setup's own.
+ifneq ($(WEIR_HOME),)
+export WEIR_CHDB ?= $(WEIR_HOME)/libchdb.so
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help run test bench fuzz setup store-engine llama test-tools fmt lint rust
 

@@ -129,7 +129,9 @@ def start_weir(options: argparse.Namespace, engine_port: int, logs: Path, childr
     command += ["--listen", f"{HOST}:{options.data_port}", "--console-listen", f"{HOST}:{options.console_port}"]
     if options.data_dir:
         command += ["--data-dir", str(options.data_dir)]
-    weir = Child("weir", command, logs / "weir.log")
+    # Weir looks for its store's library in the usual places; $WEIR_HOME is setup's own.
+    named = {} if "WEIR_CHDB" in os.environ else {"WEIR_CHDB": str(places.store_library())}
+    weir = Child("weir", command, logs / "weir.log", named if places.store_library().exists() else None)
     children.append(weir)
     began = time.monotonic()
     wait_for(weir, WEIR_START_SECONDS, "weir     starting", lambda: answers(options.console_port, "/readyz"))

@@ -27,7 +27,8 @@ def install(group: str) -> None:
     if os.geteuid() != 0:
         raise SetupError(f"{group}: {', '.join(_names(missing))} missing and you are not root; run\n  sudo {command}")
     _apt(["apt-get", "update", "-q"], "apt-get update")
-    _apt(command.split(), f"apt-get install {' '.join(packages)}")
+    # Another apt at work (unattended upgrades) is waited for.
+    _apt([*command.split(), "-o", "DPkg::Lock::Timeout=300"], f"apt-get install {' '.join(packages)}")
 
 
 def _apt(command: list[str], label: str) -> None:
