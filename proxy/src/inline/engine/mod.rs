@@ -13,6 +13,7 @@ pub mod config;
 pub mod dialect;
 pub mod metrics;
 mod pool;
+pub mod probe;
 mod replica;
 mod wire;
 
@@ -50,10 +51,7 @@ impl Engine {
     /// The least loaded replica that may be called and was not tried yet; healthy ones first.
     fn choose(&self, tried: &[Arc<Replica>], now: Instant) -> Option<&Arc<Replica>> {
         let untried = |replica: &&Arc<Replica>| !tried.iter().any(|t| Arc::ptr_eq(t, replica));
-        let load = |replica: &&Arc<Replica>| {
-            let unhealthy = !replica.healthy.load(std::sync::atomic::Ordering::Relaxed);
-            (unhealthy, replica.in_flight())
-        };
+        let load = |replica: &&Arc<Replica>| (!replica.is_healthy(), replica.in_flight());
         self.replicas.iter().filter(untried).filter(|replica| replica.admits(now)).min_by_key(load)
     }
 }

@@ -12,6 +12,7 @@ use http_body_util::Full;
 
 use super::breaker::{self, Event, State};
 use super::config::{Address, Config};
+use super::dialect::EngineState;
 use super::metrics::ReplicaMetrics;
 use super::pool::Pool;
 use crate::exchange::{EngineKind, Error, Fingerprint, Kind, Name, Request, TraceContext};
@@ -28,8 +29,8 @@ pub struct Replica {
     pub fingerprint: ArcSwap<Fingerprint>,
     /// Its program: configured, or found out by the probe.
     pub kind: ArcSwap<EngineKind>,
-    /// Whether the last probes reached it.
-    pub healthy: AtomicBool,
+    /// Whether the last probes reached it; taken for granted until the first one says otherwise.
+    healthy: AtomicBool,
     metrics: ReplicaMetrics,
     in_flight: AtomicUsize,
     breaker: Mutex<State>,
@@ -127,13 +128,20 @@ impl Replica {
         *state = next;
     }
 
-    /// Notes what a probe found.
-    pub fn set_healthy(&self, healthy: bool) {
+    /// Whether the last probes reached it.
+    pub fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Notes what a probe found; tells what was noted before.
+    pub(super) fn set_healthy(&self, healthy: bool) -> bool {
         self.metrics.up.set(i64::from(healthy));
-        if self.healthy.swap(healthy, Ordering::Relaxed) != healthy {
-            let state = if healthy { "up" } else { "down" };
-            tracing::warn!(engine = %self.engine, replica = %self.authority, state, "engine health changed");
-        }
+        self.healthy.swap(healthy, Ordering::Relaxed)
+    }
+
+    /// Notes what the engine says of its load.
+    pub(super) fn set_state(&self, state: EngineState) {
+        self.metrics.set_state(&state);
     }
 
     fn state(&self) -> State {

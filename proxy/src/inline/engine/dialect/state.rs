@@ -47,17 +47,11 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) const fn sum(
-        names: &'static [&'static str],
-        field: fn(&mut EngineState) -> &mut Option<f64>,
-    ) -> Self {
+    pub(super) const fn sum(names: &'static [&'static str], field: fn(&mut EngineState) -> &mut Option<f64>) -> Self {
         Self { names, field, combine: Combine::Sum }
     }
 
-    pub(super) const fn max(
-        names: &'static [&'static str],
-        field: fn(&mut EngineState) -> &mut Option<f64>,
-    ) -> Self {
+    pub(super) const fn max(names: &'static [&'static str], field: fn(&mut EngineState) -> &mut Option<f64>) -> Self {
         Self { names, field, combine: Combine::Max }
     }
 }
