@@ -56,6 +56,9 @@ pub(crate) fn lock(data_dir: &Path, wait: Duration) -> Result<File, String> {
 pub(crate) fn boot(spec: &Spec) -> Result<Booted, String> {
     let config = config::write(&spec.data_dir, &spec.limits)
         .map_err(|error| format!("config file in {}: {error}", spec.data_dir.display()))?;
+    // When memory runs out the store goes first, not the proxy; where the
+    // system has no such file nothing is lost.
+    let _ = fs::write("/proc/self/oom_score_adj", "500");
     let library = Library::load(&spec.library).map_err(|error| error.to_string())?;
     let arguments = vec![
         "weir".into(),

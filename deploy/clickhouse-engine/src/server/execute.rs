@@ -132,11 +132,16 @@ impl Sessions {
     fn open(&self, job: &Job) -> Result<Connection, Failure> {
         let mut arguments = self.arguments.clone();
         arguments.extend(self.defaults(job));
-        arguments.extend(job.settings.iter().map(|(name, value)| format!("--{name}={value}")));
         let mut connection = self.library.connect(&arguments)?;
         if let Some(database) = &job.database {
-            let quoted = database.replace('\\', "\\\\").replace('`', "\\`");
-            connection.query(format!("USE `{quoted}`").as_bytes(), "Null", &[])?;
+            connection.query(format!("USE {}", quoted(database, '`')).as_bytes(), "Null", &[])?;
+        }
+        if !job.settings.is_empty() {
+            let applied = connection.query(set(&job.settings).as_bytes(), "Null", &[]);
+            applied.map_err(|EngineError(text)| {
+                let names: Vec<_> = job.settings.iter().map(|(name, _)| name.as_str()).collect();
+                EngineError(format!("{text} (while setting {})", names.join(", ")))
+            })?;
         }
         if !matches!(job.statement, Statement::Insert { .. }) {
             refuse_unless_one(&mut connection, &job.sql)?;
@@ -163,6 +168,18 @@ impl Sessions {
         }
         defaults
     }
+}
+
+/// As arguments of the session they would be cheaper, but a value that does
+/// not fit then fails without a reason and leaks a reference to the engine.
+fn set(settings: &[(String, String)]) -> String {
+    let pairs: Vec<_> = settings.iter().map(|(name, value)| format!("{name} = {}", quoted(value, '\''))).collect();
+    format!("SET {}", pairs.join(", "))
+}
+
+fn quoted(text: &str, mark: char) -> String {
+    let escaped = text.replace('\\', "\\\\").replace(mark, &format!("\\{mark}"));
+    format!("{mark}{escaped}{mark}")
 }
 
 /// A text that does not parse as a whole must not be run either: the engine
@@ -270,6 +287,12 @@ fn leb128(bytes: &mut Bytes) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_settings_cannot_leave_their_quotes() {
+        let settings = [("a".into(), "1".into()), ("b".into(), r"x\', readonly = '0".into())];
+        assert_eq!(set(&settings), r"SET a = '1', b = 'x\\\', readonly = \'0'");
+    }
 
     #[test]
     fn the_repeated_header_is_dropped_exactly() {
