@@ -48,12 +48,14 @@ async fn requests_answer_as_clickhouse_would() {
 async fn a_request_is_one_statement_and_the_broken_rest_does_not_run_the_first() {
     let store = Store::start().await;
     let client = store.client().await;
-    for sql in ["CREATE TABLE x (a UInt8) ENGINE = Memory; SELECT 1", "CREATE TABLE x (a UInt8) ENGINE = Memory; junk"] {
+    for sql in ["CREATE TABLE x (a UInt8) ENGINE = Memory; SELECT 1", "CREATE TABLE x (a UInt8) ENGINE = Memory; junk"]
+    {
         let (head, text) = store.http("POST", "/?database=w", sql).await;
         assert!(head.starts_with("http/1.1 400"), "{head}");
         assert!(text.contains("Code: 62."), "{text}");
     }
-    let tables = client.query("SELECT count() FROM system.tables WHERE database = 'w'").fetch_one::<u64>().await.unwrap();
+    let tables =
+        client.query("SELECT count() FROM system.tables WHERE database = 'w'").fetch_one::<u64>().await.unwrap();
     assert_eq!(tables, 0);
 }
 
@@ -81,21 +83,48 @@ async fn readonly_blocks_writes_and_the_way_out() {
     let refused = [
         "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')",
         "SELECT * FROM file('/etc/passwd', 'LineAsString', 'a String')",
-        "SELECT * FROM remote('127.0.0.1:1', 'system', 'one')",
+        "SELECT * FROM remote('127.0.0.1:1', 'system', 'one', 'a', 'b')",
         "DROP TABLE t",
         "INSERT INTO t SELECT 1",
         "SET readonly = 0",
         "SELECT 1 SETTINGS readonly = 0",
+        "SELECT file('/etc/hostname')",
+        "SELECT arrayMap(`file`, ['/etc/hostname'])",
+        "SELECT * FROM eval('SELECT 1')",
+        "KILL QUERY WHERE 1",
     ];
     for sql in refused {
-        let error = readonly.query(sql).execute().await.unwrap_err();
-        assert!(error.to_string().contains("Code: 164"), "{sql}: {error}");
+        let error = readonly.query(sql).execute().await.unwrap_err().to_string();
+        assert!(["Code: 164", "Code: 497"].iter().any(|code| error.contains(code)), "{sql}: {error}");
     }
     let insert = readonly.insert_formatted_with("INSERT INTO t FORMAT CSV");
     let mut insert = insert;
     let sent = insert.send("1\n".into()).await;
     let error = sent.err().or(insert.end().await.err()).unwrap();
     assert!(error.to_string().contains("Code: 164"), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_outside_the_store_is_reached_even_with_full_access() {
+    let store = Store::start().await;
+    let client = store.client().await;
+    let outside = store.dir.path().join("outside");
+    let outfile = format!("SELECT 1 INTO OUTFILE '{}' FORMAT CSV", outside.display());
+    let table = [
+        (outfile.as_str(), "Code: 344"),
+        ("INSERT INTO t FROM INFILE '/etc/passwd' FORMAT CSV", "Code: 344"),
+        ("SELECT * FROM file('/etc/passwd', 'LineAsString')", "Code: 497"),
+        ("DESCRIBE TABLE url('http://127.0.0.1:1/', 'CSV')", "Code: 497"),
+        ("SELECT * FROM remote('127.0.0.1:1', 'system', 'one')", "Code: 497"),
+        ("CREATE TABLE u (a UInt8) ENGINE = URL('http://127.0.0.1:1/', 'CSV')", "Code: 497"),
+        ("CREATE DATABASE f ENGINE = Filesystem('/etc')", "Code: 497"),
+        ("SYSTEM SHUTDOWN", "Code: 497"),
+    ];
+    for (sql, code) in table {
+        let error = client.query(sql).execute().await.unwrap_err().to_string();
+        assert!(error.contains(code), "{sql}: {error}");
+    }
+    assert!(!outside.exists());
 }
 
 #[tokio::test]

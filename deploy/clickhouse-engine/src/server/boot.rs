@@ -29,12 +29,8 @@ pub(crate) fn lock(data_dir: &Path, wait: Duration) -> Result<File, String> {
     let fault = |error: std::io::Error| format!("data directory {}: {error}", data_dir.display());
     fs::create_dir_all(data_dir).map_err(fault)?;
     fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700)).map_err(fault)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(data_dir.join("lock"))
-        .map_err(fault)?;
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(data_dir.join("lock")).map_err(fault)?;
     let began = Instant::now();
     loop {
         match file.try_lock() {
@@ -76,9 +72,5 @@ pub(crate) fn boot(spec: &Spec) -> Result<Booted, String> {
         .query(b"SELECT name FROM system.settings", "TabSeparated", &[])
         .map_err(|error| format!("the engine does not answer: {error}"))?;
     let setting_names = String::from_utf8_lossy(&names.bytes).lines().map(String::from).collect();
-    Ok(Booted {
-        sessions: Sessions { library, arguments, limits: spec.limits.clone() },
-        anchor,
-        setting_names,
-    })
+    Ok(Booted { sessions: Sessions { library, arguments, limits: spec.limits.clone() }, anchor, setting_names })
 }
