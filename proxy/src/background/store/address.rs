@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn only_plain_words_are_identifiers() {
-        for (text, fits) in [("weir", true), ("_w1", true), ("", false), ("1w", false), ("a-b", false), ("a`b", false)] {
+        for (text, fits) in [("weir", true), ("_w1", true), ("", false), ("1w", false), ("a-b", false), ("a`b", false)]
+        {
             assert_eq!(is_identifier(text), fits, "{text:?}");
         }
     }

@@ -76,8 +76,7 @@ async fn history(client: &Client, names: &Names) -> Result<Vec<Applied>, Error> 
 }
 
 async fn record(client: &Client, names: &Names, migration: &Migration) -> Result<(), Error> {
-    let row =
-        Applied { version: migration.version, name: migration.name.clone(), checksum: migration.checksum() };
+    let row = Applied { version: migration.version, name: migration.name.clone(), checksum: migration.checksum() };
     let sql = format!(
         "INSERT INTO {}.migrations (version, name, checksum) VALUES ({{version:UInt32}}, {{name:String}}, {{checksum:String}})",
         names.database

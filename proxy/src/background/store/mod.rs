@@ -96,14 +96,8 @@ impl Store {
         let (state_sender, state) = watch::channel(State::Starting);
         let (clients_sender, clients) = watch::channel(None);
         let (stop, stopping) = watch::channel(None);
-        let keeper = keeper::Keeper {
-            config,
-            child,
-            metrics,
-            state: state_sender,
-            clients: clients_sender,
-            stop: stopping,
-        };
+        let keeper =
+            keeper::Keeper { config, child, metrics, state: state_sender, clients: clients_sender, stop: stopping };
         let keeper = tokio::spawn(keeper.run());
         Self { state, clients, stop, keeper }
     }
