@@ -44,6 +44,9 @@ impl Cursor {
         if let Some((generation, state)) = newest {
             return Ok(Self { file, generation, state });
         }
+        // Takes the room of both slots now: on a full disk the reader must be able to go on,
+        // as nothing else gives space back.
+        file.write_all_at(&[0; 2 * SLOT_DISTANCE as usize], 0)?;
         let mut instance = [0; 16];
         getrandom::fill(&mut instance).map_err(io::Error::other)?;
         let state = State { instance, acknowledged: start, in_flight: None };

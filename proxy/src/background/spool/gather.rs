@@ -90,7 +90,8 @@ pub(super) struct Source {
     open: Option<(Seq, File)>,
     chunk: Vec<u8>,
     chunk_at: u64,
-    strikes: u32,
+    /// The segment that last failed to be read, and how often.
+    strikes: (Seq, u32),
 }
 
 /// What lies at a place.
@@ -146,21 +147,18 @@ impl Source {
         loop {
             match self.read(shared, place, segment) {
                 Ok(Found::Record(payload)) if place.seq < place.want => place.skip(&payload),
-                Ok(found) => {
-                    self.strikes = 0;
-                    return Ok(found);
-                }
+                Ok(found) => return Ok(found),
                 Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(Found::Broken(Cause::Missing)),
                 Err(fault) if fault.kind() == io::ErrorKind::UnexpectedEof => {
                     return Ok(Found::Broken(Cause::TornTail));
                 }
                 Err(fault) => {
                     self.open = None;
-                    self.strikes += 1;
-                    if self.strikes < STRIKES {
+                    let before = if self.strikes.0 == segment.first { self.strikes.1 } else { 0 };
+                    self.strikes = (segment.first, before + 1);
+                    if before + 1 < STRIKES {
                         return Err(fault);
                     }
-                    self.strikes = 0;
                     return Ok(Found::Broken(Cause::Unreadable));
                 }
             }
@@ -203,15 +201,11 @@ impl Source {
         if at < held.start || at + length as u64 > held.end {
             let Some((_, file)) = &self.open else { return Err(io::ErrorKind::NotFound.into()) };
             let size = length.max(CHUNK_BYTES).min((limit - at) as usize);
-            self.chunk.clear();
-            self.chunk.resize(size, 0);
-            // One large record must not hold its memory for good.
-            self.chunk.shrink_to(size.max(CHUNK_BYTES));
             self.chunk_at = at;
-            file.read_exact_at(&mut self.chunk, at).inspect_err(|_| self.chunk.clear())?;
+            fill(file, &mut self.chunk, at, size).inspect_err(|_| self.chunk.clear())?;
         }
         let start = (at - self.chunk_at) as usize;
-        Ok(&self.chunk[start..start + length])
+        self.chunk.get(start..start + length).ok_or(io::ErrorKind::UnexpectedEof.into())
     }
 
     fn written(&self, shared: &Shared, segment: Segment) -> Option<(SystemTime, SystemTime)> {
@@ -223,6 +217,25 @@ impl Source {
         let begun = begun.and_then(|header| UNIX_EPOCH.checked_add(Duration::from_micros(header.created_at)));
         Some((begun.map_or(last, |begun| begun.min(last)), last))
     }
+}
+
+/// Reads `size` bytes, or up to the end of the file, in place of what was in the chunk.
+fn fill(file: &File, chunk: &mut Vec<u8>, at: u64, size: usize) -> io::Result<()> {
+    chunk.clear();
+    chunk.resize(size, 0);
+    // One large record must not hold its memory for good.
+    chunk.shrink_to(size.max(CHUNK_BYTES));
+    let mut filled = 0;
+    while filled < size {
+        match file.read_at(&mut chunk[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    chunk.truncate(filled);
+    Ok(())
 }
 
 impl Place {

@@ -56,8 +56,7 @@ pub(super) struct Segment {
 
 impl Shared {
     pub(super) fn new(directory: PathBuf, disk: Arc<dyn Disk>, metrics: Metrics, lock: File, ledger: Ledger) -> Self {
-        let shared =
-            Self { directory, disk, metrics, flushed: Notify::new(), ledger: Mutex::new(ledger), _lock: lock };
+        let shared = Self { directory, disk, metrics, flushed: Notify::new(), ledger: Mutex::new(ledger), _lock: lock };
         shared.ledger().show(&shared.metrics);
         shared
     }

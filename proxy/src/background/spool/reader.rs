@@ -169,7 +169,9 @@ impl Core {
     pub(super) fn acknowledge(&mut self, last_seq: Seq) -> Result<(), ReadError> {
         let state = self.cursor.state();
         let out = state.in_flight.filter(|(_, last)| *last == last_seq);
-        let Some(((first, _), (after, lost))) = out.zip(self.after) else { return Err(ReadError::NotInFlight(last_seq)) };
+        let Some(((first, _), (after, lost))) = out.zip(self.after) else {
+            return Err(ReadError::NotInFlight(last_seq));
+        };
         self.cursor.store(State { acknowledged: last_seq, in_flight: None, ..state })?;
         (self.place, self.after) = (after, None);
         self.shared.metrics.acknowledged.inc_by(last_seq.0 - first.0 + 1);

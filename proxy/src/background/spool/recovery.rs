@@ -156,9 +156,11 @@ fn close_last(directory: &Path, segments: &mut VecDeque<Segment>) -> Result<(Seq
     let bytes = fs::read(&path).map_err(failed("read", &path))?;
     let found = format::scan(&bytes);
     let whole = found.records.len() as u64;
+    // A header is never written alone, so without a record behind it the write was cut off.
+    let torn = if whole == 0 { found.lost.max(1) } else { found.lost };
     // A segment under another's name is not read at all; see the reader.
     let misnamed = found.header.is_some_and(|header| header.first_seq != newest.first);
-    let lost = if misnamed { whole + found.lost } else { found.lost };
-    newest.last = Seq((newest.first.0 - 1).saturating_add(whole).saturating_add(found.lost));
+    let lost = if misnamed { whole + torn } else { torn };
+    newest.last = Seq((newest.first.0 - 1).saturating_add(whole).saturating_add(torn));
     Ok((newest.last, lost))
 }

@@ -31,8 +31,9 @@ impl Syncer {
     pub(super) fn start(shared: Arc<Shared>, interval: Duration) -> std::io::Result<Self> {
         let desk = Arc::new(Desk::default());
         let theirs = desk.clone();
-        let thread =
-            std::thread::Builder::new().name("weir-spool-sync".into()).spawn(move || run(&theirs, &shared, interval))?;
+        let thread = std::thread::Builder::new()
+            .name("weir-spool-sync".into())
+            .spawn(move || run(&theirs, &shared, interval))?;
         Ok(Self { desk, thread: Some(thread) })
     }
 

@@ -225,7 +225,8 @@ impl Writer {
     fn look_at_space(&mut self) {
         let floor = self.config.min_free_bytes.0;
         // Where the file system does not tell, its own ENOSPC is the limit.
-        self.low_space = floor > 0 && self.shared.disk.free_bytes(&self.shared.directory).is_ok_and(|free| free < floor);
+        self.low_space =
+            floor > 0 && self.shared.disk.free_bytes(&self.shared.directory).is_ok_and(|free| free < floor);
     }
 }
 
