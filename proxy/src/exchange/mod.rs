@@ -15,6 +15,7 @@ pub mod outbox;
 pub mod record;
 pub mod request;
 pub mod stored;
+pub mod trace;
 pub mod units;
 
 pub use api::Api;
