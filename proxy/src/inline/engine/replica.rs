@@ -42,13 +42,13 @@ pub struct Replica {
 
 impl Replica {
     /// A replica at an address that [`Config::faults`] found good.
-    pub fn new(config: &Config, address: Address, metrics: ReplicaMetrics) -> Result<Self, Error> {
+    pub fn new(engine: Name, config: &Config, address: Address, metrics: ReplicaMetrics) -> Result<Self, Error> {
         let internal = |fault: http::header::InvalidHeaderValue| {
             Error::new(Kind::Internal, "the engine's host or key is no header value").detail(fault)
         };
         let key = config.api_key_env.as_ref().and_then(|name| std::env::var(name).ok());
         Ok(Self {
-            engine: config.name.clone(),
+            engine,
             authority: address.authority.as_str().into(),
             pool: Pool::new(address.authority.clone(), config.max_idle_connections, *config.idle_timeout),
             fingerprint: ArcSwap::default(),

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// Largest body that is read: an engine with many adapters stays far below.
-pub const MAX_BYTES: usize = 8 << 20;
+pub(super) const MAX_BYTES: usize = 8 << 20;
 
 /// One sample: a line of the text. Timestamps and exemplars are ignored.
 #[derive(Clone, Copy, Debug, PartialEq)]
