@@ -31,6 +31,7 @@ pub struct Replica {
     pub kind: ArcSwap<EngineKind>,
     /// Whether the last probes reached it; taken for granted until the first one says otherwise.
     healthy: AtomicBool,
+    state: ArcSwap<EngineState>,
     metrics: ReplicaMetrics,
     in_flight: AtomicUsize,
     breaker: Mutex<State>,
@@ -54,6 +55,7 @@ impl Replica {
             fingerprint: ArcSwap::default(),
             kind: ArcSwap::from_pointee(config.kind.unwrap_or_default()),
             healthy: AtomicBool::new(true),
+            state: ArcSwap::default(),
             metrics,
             in_flight: AtomicUsize::new(0),
             breaker: Mutex::default(),
@@ -66,12 +68,12 @@ impl Replica {
 
     /// Whether a call may be made now: its breaker admits one.
     pub fn admits(&self, now: Instant) -> bool {
-        self.state().admits(&self.breaker_config, now)
+        self.breaker().admits(&self.breaker_config, now)
     }
 
     /// How long until a call may be made.
     pub fn wait(&self, now: Instant) -> Duration {
-        self.state().wait(&self.breaker_config, now)
+        self.breaker().wait(&self.breaker_config, now)
     }
 
     /// Exchanges that wait for this replica now.
@@ -142,9 +144,15 @@ impl Replica {
     /// Notes what the engine says of its load.
     pub(super) fn set_state(&self, state: EngineState) {
         self.metrics.set_state(&state);
+        self.state.store(Arc::new(state));
     }
 
-    fn state(&self) -> State {
+    /// What the engine last said of its load.
+    pub fn state(&self) -> Arc<EngineState> {
+        self.state.load_full()
+    }
+
+    fn breaker(&self) -> State {
         *self.breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
