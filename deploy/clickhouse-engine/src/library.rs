@@ -66,7 +66,16 @@ struct Analysis {
 type Names = *const *const c_char;
 type Lengths = *const usize;
 type Run = unsafe extern "C" fn(
-    *mut c_void, *const c_char, usize, *const c_char, usize, Names, Lengths, Names, Lengths, usize,
+    *mut c_void,
+    *const c_char,
+    usize,
+    *const c_char,
+    usize,
+    Names,
+    Lengths,
+    Names,
+    Lengths,
+    usize,
 ) -> *mut c_void;
 
 struct Api {
@@ -88,9 +97,7 @@ struct Api {
     result_rows_written: unsafe extern "C" fn(*mut c_void) -> u64,
     result_bytes_written: unsafe extern "C" fn(*mut c_void) -> u64,
     result_destroy: unsafe extern "C" fn(*mut c_void),
-    classify: unsafe extern "C" fn(
-        *mut c_void, *const c_char, usize, *const c_char, usize, *mut Analysis,
-    ) -> c_int,
+    classify: unsafe extern "C" fn(*mut c_void, *const c_char, usize, *const c_char, usize, *mut Analysis) -> c_int,
     signals: unsafe extern "C" fn(c_int),
 }
 
@@ -207,8 +214,9 @@ impl Connection {
         }
     }
 
-    /// How many executable statements `sql` holds; 0 when it does not parse.
-    pub(crate) fn statement_count(&mut self, sql: &[u8]) -> Result<u32, EngineError> {
+    /// How many executable statements `sql` holds (0 when it does not parse),
+    /// and whether they only read.
+    pub(crate) fn classify(&mut self, sql: &[u8]) -> Result<(u32, bool), EngineError> {
         let struct_size = u32::try_from(size_of::<Analysis>()).unwrap_or(16);
         let mut analysis = Analysis { struct_size, statement_count: 0, flags: 0, query_class: 0 };
         // SAFETY: an open session, a buffer with its length, and an out
@@ -219,7 +227,7 @@ impl Connection {
         if state != 0 {
             return Err(EngineError("the engine could not analyse the statement".into()));
         }
-        Ok(analysis.statement_count)
+        Ok((analysis.statement_count, analysis.query_class == 0))
     }
 
     fn raw(&self) -> *mut c_void {

@@ -150,6 +150,8 @@ impl Supervisor {
         let began = Instant::now();
         let mut child = Command::new(&self.policy.program)
             .args(&self.policy.args)
+            // Moments without a zone mean the same on every machine.
+            .env("TZ", "UTC")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -29,12 +29,8 @@ pub(crate) fn lock(data_dir: &Path, wait: Duration) -> Result<File, String> {
     let fault = |error: std::io::Error| format!("data directory {}: {error}", data_dir.display());
     fs::create_dir_all(data_dir).map_err(fault)?;
     fs::set_permissions(data_dir, fs::Permissions::from_mode(0o700)).map_err(fault)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(data_dir.join("lock"))
-        .map_err(fault)?;
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(data_dir.join("lock")).map_err(fault)?;
     let began = Instant::now();
     loop {
         match file.try_lock() {
@@ -56,6 +52,9 @@ pub(crate) fn lock(data_dir: &Path, wait: Duration) -> Result<File, String> {
 pub(crate) fn boot(spec: &Spec) -> Result<Booted, String> {
     let config = config::write(&spec.data_dir, &spec.limits)
         .map_err(|error| format!("config file in {}: {error}", spec.data_dir.display()))?;
+    // When memory runs out the store goes first, not the proxy; where the
+    // system has no such file nothing is lost.
+    let _ = fs::write("/proc/self/oom_score_adj", "500");
     let library = Library::load(&spec.library).map_err(|error| error.to_string())?;
     let arguments = vec![
         "weir".into(),
@@ -73,9 +72,5 @@ pub(crate) fn boot(spec: &Spec) -> Result<Booted, String> {
         .query(b"SELECT name FROM system.settings", "TabSeparated", &[])
         .map_err(|error| format!("the engine does not answer: {error}"))?;
     let setting_names = String::from_utf8_lossy(&names.bytes).lines().map(String::from).collect();
-    Ok(Booted {
-        sessions: Sessions { library, arguments, limits: spec.limits.clone() },
-        anchor,
-        setting_names,
-    })
+    Ok(Booted { sessions: Sessions { library, arguments, limits: spec.limits.clone() }, anchor, setting_names })
 }

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::failure::{Failure, Refusal};
+use super::forbidden::{self, Access};
 use super::statement::Statement;
 use crate::library::{Connection, EngineError, Insert, Library, Output, Select};
 use crate::spec::Limits;
@@ -20,9 +21,8 @@ pub(crate) const PIECES: usize = 4;
 
 /// Each piece has a header of its own, dropped from the second on.
 const WITH_HEADER: &str = "RowBinaryWithNamesAndTypes";
-const STREAMED: [&str; 8] = [
-    WITH_HEADER, "RowBinary", "Native", "JSONEachRow", "JSONCompactEachRow", "TabSeparated", "TSV", "CSV",
-];
+const STREAMED: [&str; 8] =
+    [WITH_HEADER, "RowBinary", "Native", "JSONEachRow", "JSONCompactEachRow", "TabSeparated", "TSV", "CSV"];
 
 /// Words after which the pieces of a text format carry a frame.
 const FRAMED: [&[u8]; 3] = [b"totals", b"extremes", b"array_of_rows"];
@@ -66,6 +66,13 @@ pub(crate) struct Sessions {
     pub(crate) library: &'static Library,
     pub(crate) arguments: Vec<String>,
     pub(crate) limits: Limits,
+}
+
+impl Job {
+    fn access(&self) -> Access {
+        let read_only = self.settings.iter().any(|(name, value)| name == "readonly" && value != "0");
+        if read_only { Access::ReadOnly } else { Access::Full }
+    }
 }
 
 impl Sessions {
@@ -130,16 +137,26 @@ impl Sessions {
     }
 
     fn open(&self, job: &Job) -> Result<Connection, Failure> {
+        let head = match &job.statement {
+            Statement::Insert { head_end, .. } => &job.sql[..*head_end],
+            _ => &job.sql,
+        };
+        forbidden::check(head, job.access())?;
         let mut arguments = self.arguments.clone();
         arguments.extend(self.defaults(job));
-        arguments.extend(job.settings.iter().map(|(name, value)| format!("--{name}={value}")));
         let mut connection = self.library.connect(&arguments)?;
         if let Some(database) = &job.database {
-            let quoted = database.replace('\\', "\\\\").replace('`', "\\`");
-            connection.query(format!("USE `{quoted}`").as_bytes(), "Null", &[])?;
+            connection.query(format!("USE {}", quoted(database, '`')).as_bytes(), "Null", &[])?;
+        }
+        if !job.settings.is_empty() {
+            let applied = connection.query(set(&job.settings).as_bytes(), "Null", &[]);
+            applied.map_err(|EngineError(text)| {
+                let names: Vec<_> = job.settings.iter().map(|(name, _)| name.as_str()).collect();
+                EngineError(format!("{text} (while setting {})", names.join(", ")))
+            })?;
         }
         if !matches!(job.statement, Statement::Insert { .. }) {
-            refuse_unless_one(&mut connection, &job.sql)?;
+            refuse_unless_one(&mut connection, &job.sql, job.access())?;
         }
         Ok(connection)
     }
@@ -165,13 +182,28 @@ impl Sessions {
     }
 }
 
+/// As arguments of the session they would be cheaper, but a value that does
+/// not fit then fails without a reason and leaks a reference to the engine.
+fn set(settings: &[(String, String)]) -> String {
+    let pairs: Vec<_> = settings.iter().map(|(name, value)| format!("{name} = {}", quoted(value, '\''))).collect();
+    format!("SET {}", pairs.join(", "))
+}
+
+fn quoted(text: &str, mark: char) -> String {
+    let escaped = text.replace('\\', "\\\\").replace(mark, &format!("\\{mark}"));
+    format!("{mark}{escaped}{mark}")
+}
+
 /// A text that does not parse as a whole must not be run either: the engine
 /// would run the statements before the broken one. Opening it as an insert
 /// parses it as a single statement and never runs it.
-fn refuse_unless_one(connection: &mut Connection, sql: &[u8]) -> Result<(), Failure> {
-    match connection.statement_count(sql)? {
-        1 => Ok(()),
-        0 => match connection.insert(sql, "", &[]) {
+fn refuse_unless_one(connection: &mut Connection, sql: &[u8], access: Access) -> Result<(), Failure> {
+    match connection.classify(sql)? {
+        (1, false) if access == Access::ReadOnly => {
+            Err(Refusal::ReadOnly.because("only statements that read are allowed here"))
+        }
+        (1, _) => Ok(()),
+        (0, _) => match connection.insert(sql, "", &[]) {
             Err(error) => Err(error.into()),
             Ok(_) => Err(Refusal::Syntax.because("the statement could not be read")),
         },
@@ -182,9 +214,10 @@ fn refuse_unless_one(connection: &mut Connection, sql: &[u8]) -> Result<(), Fail
 fn streams(format: &str, job: &Job) -> bool {
     let lower = job.sql.to_ascii_lowercase();
     let framed = |word: &[u8]| lower.windows(word.len()).any(|window| window == word);
-    let framed_by_setting = job.settings.iter().any(|(name, _)| {
-        FRAMED.iter().any(|word| name.as_bytes().windows(word.len()).any(|window| window == *word))
-    });
+    let framed_by_setting = job
+        .settings
+        .iter()
+        .any(|(name, _)| FRAMED.iter().any(|word| name.as_bytes().windows(word.len()).any(|window| window == *word)));
     STREAMED.contains(&format) && !framed_by_setting && !FRAMED.iter().any(|word| framed(word))
 }
 
@@ -270,6 +303,12 @@ fn leb128(bytes: &mut Bytes) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_settings_cannot_leave_their_quotes() {
+        let settings = [("a".into(), "1".into()), ("b".into(), r"x\', readonly = '0".into())];
+        assert_eq!(set(&settings), r"SET a = '1', b = 'x\\\', readonly = \'0'");
+    }
 
     #[test]
     fn the_repeated_header_is_dropped_exactly() {

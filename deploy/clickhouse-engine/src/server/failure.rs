@@ -31,6 +31,7 @@ pub(crate) enum Refusal {
     Unsupported,
     QueryTooLarge,
     Unauthenticated,
+    ReadOnly,
     NotFound,
 }
 
@@ -45,6 +46,7 @@ impl Refusal {
             Self::Unsupported => (344, "SUPPORT_IS_DISABLED"),
             Self::QueryTooLarge => (307, "TOO_MANY_BYTES"),
             Self::Unauthenticated => (516, "AUTHENTICATION_FAILED"),
+            Self::ReadOnly => (164, "READONLY"),
             Self::NotFound => (48, "NOT_IMPLEMENTED"),
         }
     }

@@ -11,6 +11,7 @@ mod answer;
 mod boot;
 mod execute;
 mod failure;
+mod forbidden;
 mod gate;
 mod request;
 mod statement;
@@ -110,14 +111,9 @@ fn serve() -> Result<(), String> {
 
 fn read_spec() -> Result<Spec, String> {
     let mut line = String::new();
-    io::stdin()
-        .lock()
-        .take(SPEC_BYTES)
-        .read_line(&mut line)
-        .map_err(|error| format!("standard input: {error}"))?;
-    serde_json::from_str(&line).map_err(|error| {
-        format!("standard input carries no spec ({error}); this subcommand is started by weir itself")
-    })
+    io::stdin().lock().take(SPEC_BYTES).read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
+    serde_json::from_str(&line)
+        .map_err(|error| format!("standard input carries no spec ({error}); this subcommand is started by weir itself"))
 }
 
 /// The thread ends with the process; it owns nothing.
@@ -270,7 +266,8 @@ async fn run(shared: &Arc<Shared>, call: Call, query_id: &str) -> Result<Respons
     if let (Some(body), Some(rows)) = (body, rows) {
         feed(body, rows, shared).await;
     }
-    let reply: Reply = outcome.await.unwrap_or_else(|_| Err(Refusal::Unsupported.because("the statement broke off")))?;
+    let reply: Reply =
+        outcome.await.unwrap_or_else(|_| Err(Refusal::Unsupported.because("the statement broke off")))?;
     Ok(answer::result(reply, query_id, began.elapsed()))
 }
 

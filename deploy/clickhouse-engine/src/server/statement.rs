@@ -24,7 +24,7 @@ pub(crate) enum Statement {
 
 /// Reads the shape of `sql`.
 pub(crate) fn read(sql: &[u8]) -> Statement {
-    let tokens = Tokens { sql, at: 0 };
+    let tokens = Tokens::of(sql);
     let mut first = tokens;
     match first.next() {
         Some(token) if token.is(sql, "INSERT") => insert(sql, first),
@@ -102,22 +102,24 @@ fn after_dot(sql: &[u8], start: usize) -> bool {
     start > 0 && sql[start - 1] == b'.'
 }
 
+/// A piece of a statement by its place in it.
 #[derive(Clone, Copy)]
-struct Token {
-    start: usize,
-    end: usize,
+pub(crate) struct Token {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
     word: bool,
 }
 
 impl Token {
-    fn is(self, sql: &[u8], text: &str) -> bool {
+    /// Whether it reads `text`, in any case.
+    pub(crate) fn is(self, sql: &[u8], text: &str) -> bool {
         sql[self.start..self.end].eq_ignore_ascii_case(text.as_bytes())
     }
 }
 
 /// Words, quoted texts as one token each, single signs; comments skipped.
 #[derive(Clone, Copy)]
-struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     sql: &'a [u8],
     at: usize,
 }
@@ -139,7 +141,11 @@ impl Iterator for Tokens<'_> {
     }
 }
 
-impl Tokens<'_> {
+impl<'a> Tokens<'a> {
+    pub(crate) fn of(sql: &'a [u8]) -> Self {
+        Self { sql, at: 0 }
+    }
+
     fn skip_blank(&mut self) {
         loop {
             let rest = &self.sql[self.at..];
@@ -202,7 +208,12 @@ mod tests {
             ("INSERT INTO t VALUES (1, 'FORMAT')", "INSERT INTO t", "Values", " (1, 'FORMAT')"),
             ("INSERT INTO format FORMAT CSV 1", "INSERT INTO format", "CSV", "1"),
             ("INSERT INTO TABLE d.values (format) VALUES (1)", "INSERT INTO TABLE d.values (format)", "Values", " (1)"),
-            ("/* SELECT */ INSERT INTO `a FORMAT b` SETTINGS x = 1 FORMAT TSV", "/* SELECT */ INSERT INTO `a FORMAT b` SETTINGS x = 1", "TSV", ""),
+            (
+                "/* SELECT */ INSERT INTO `a FORMAT b` SETTINGS x = 1 FORMAT TSV",
+                "/* SELECT */ INSERT INTO `a FORMAT b` SETTINGS x = 1",
+                "TSV",
+                "",
+            ),
             ("INSERT INTO t", "INSERT INTO t", "Values", ""),
         ];
         for (sql, head, format, data) in table {
