@@ -46,17 +46,21 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
     }
 }
 
-/// Logs every line until the output ends.
-pub(crate) async fn forward<R: AsyncBufRead + Unpin>(mut lines: Lines<R>) {
+/// Logs every line until the output ends; returns the last one as logged.
+pub(crate) async fn forward<R: AsyncBufRead + Unpin>(mut lines: Lines<R>) -> Option<String> {
     let mut logged = 0_usize;
+    let mut last = None;
     while let Some(line) = lines.next().await {
+        let line = harmless(&line);
         logged += 1;
         if logged <= LINES {
-            tracing::info!(target: "weir_clickhouse_engine::child", "{}", harmless(&line));
+            tracing::info!(target: "weir_clickhouse_engine::child", "{line}");
         } else if logged == LINES + 1 {
             tracing::warn!(target: "weir_clickhouse_engine::child", "further output of this child is dropped");
         }
+        last = Some(line).filter(|line| !line.is_empty()).or(last);
     }
+    last
 }
 
 fn harmless(line: &str) -> String {

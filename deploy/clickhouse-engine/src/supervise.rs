@@ -24,6 +24,9 @@ use crate::stderr::{Lines, forward};
 /// A child that lived this long had no trouble starting.
 const SETTLED: Duration = Duration::from_secs(60);
 
+/// The pipes of a dead child close at once.
+const OUTPUT_ENDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// What to run and how patiently.
 pub(crate) struct Policy {
     pub(crate) program: PathBuf,
@@ -46,8 +49,9 @@ pub(crate) struct Supervisor {
 struct Life {
     child: Child,
     stdin: ChildStdin,
-    /// Copies the child's output to the log; ends with the child.
-    output: JoinSet<()>,
+    /// Copies the child's output to the log and keeps its last line; ends
+    /// with the child.
+    output: JoinSet<Option<String>>,
     began: Instant,
 }
 
@@ -119,8 +123,9 @@ impl Supervisor {
                     Err(_) => Some(format!("no answer within {} s", self.policy.start_within.as_secs())),
                 };
                 if let Some(reason) = failure {
-                    kill(life).await;
-                    return End::Died { reason, settled: false };
+                    // Fails only for a child that has just ended by itself.
+                    let _ = life.child.kill().await;
+                    return End::Died { reason: with_last_words(reason, life.output).await, settled: false };
                 }
             }
             asked = self.stop.recv() => return End::Stopped(end(life, asked).await),
@@ -129,7 +134,8 @@ impl Supervisor {
         tokio::select! {
             status = life.child.wait() => {
                 let reason = status.map_or_else(|error| error.to_string(), described);
-                End::Died { reason, settled: life.began.elapsed() > SETTLED }
+                let settled = life.began.elapsed() > SETTLED;
+                End::Died { reason: with_last_words(reason, life.output).await, settled }
             }
             asked = self.stop.recv() => End::Stopped(end(life, asked).await),
         }
@@ -195,13 +201,22 @@ async fn end(life: Life, asked: Option<Duration>) -> Stopped {
             Stopped::Killed
         }
     };
-    while output.join_next().await.is_some() {}
+    let _ = timeout(OUTPUT_ENDS_WITHIN, async { while output.join_next().await.is_some() {} }).await;
     stopped
 }
 
-async fn kill(mut life: Life) {
-    let _ = life.child.kill().await;
-    while life.output.join_next().await.is_some() {}
+/// The engine says on standard error why it does not start.
+async fn with_last_words(mut reason: String, mut output: JoinSet<Option<String>>) -> String {
+    // A process that the child started could hold the pipes open.
+    let rest = async {
+        while let Some(line) = output.join_next().await {
+            if let Ok(Some(line)) = line {
+                reason = format!("{reason}: {line}");
+            }
+        }
+    };
+    let _ = timeout(OUTPUT_ENDS_WITHIN, rest).await;
+    reason
 }
 
 async fn exit(child: &mut Child) -> String {

@@ -2,6 +2,8 @@
 //!
 //! Without the engine's library the tests fail and say how to get it.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+
 mod durability;
 mod protocol;
 mod rows;

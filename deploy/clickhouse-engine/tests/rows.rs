@@ -31,7 +31,7 @@ fn sample(n: u32) -> Sample {
     Sample {
         id: Uuid::from_u128(u128::from(n) << 64 | 7),
         tenant: format!("tenant {} \\ ' я", n % 3),
-        note: (n % 2 == 0).then(|| format!("line\nbreak\t{n}\n\nblank")),
+        note: n.is_multiple_of(2).then(|| format!("line\nbreak\t{n}\n\nblank")),
         scores: (0..n % 5).map(|index| index as f32 / 2.0).collect(),
         at: 1_700_000_000_000 + i64::from(n),
         labels: HashMap::from([("a".to_string(), n), ("b".to_string(), 1)]),

@@ -83,6 +83,16 @@ async fn a_store_that_cannot_start_says_why() {
 }
 
 #[tokio::test]
+async fn a_foreign_engine_in_the_directory_is_told_in_the_engines_words() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("store/data")).unwrap();
+    let status = std::fs::File::create(dir.path().join("store/data/status")).unwrap();
+    status.lock().unwrap();
+    let error = Engine::spawn(options(dir.path())).await.unwrap_err().to_string();
+    assert!(error.contains("could not open") && error.contains("already running"), "{error}");
+}
+
+#[tokio::test]
 async fn the_directory_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let store = Store::start().await;

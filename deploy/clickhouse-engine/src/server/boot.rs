@@ -62,12 +62,10 @@ pub(crate) fn boot(spec: &Spec) -> Result<Booted, String> {
         format!("--config-file={}", config.display()),
         "--implicit_select=0".into(),
     ];
-    let mut anchor = library.connect(&arguments).map_err(|_| {
-        format!(
-            "the engine could not open {}; its own words are on standard error",
-            spec.data_dir.join("data").display()
-        )
-    })?;
+    // The library prints its reason on standard error, which the parent adds.
+    let mut anchor = library
+        .connect(&arguments)
+        .map_err(|_| format!("the engine could not open {}", spec.data_dir.join("data").display()))?;
     let names = anchor
         .query(b"SELECT name FROM system.settings", "TabSeparated", &[])
         .map_err(|error| format!("the engine does not answer: {error}"))?;
