@@ -61,7 +61,7 @@ pub struct Limits {
 }
 
 /// Spool records in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Sequence number to acknowledge.
     pub last_seq: u64,
