@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn each_wrong_value_is_named_by_its_key() {
-        let table: [(&str, fn(&mut Config)); 6] = [
+        type Spoil = fn(&mut Config);
+        let table: [(&str, Spoil); 6] = [
             ("spool.directory", |c| c.directory = PathBuf::new()),
             ("spool.segment_bytes", |c| c.max_record_bytes = c.segment_bytes),
             ("spool.segment_bytes", |c| (c.segment_bytes, c.max_bytes) = (ByteSize(1 << 31), ByteSize(1 << 40))),

@@ -1,6 +1,6 @@
 use std::os::unix::fs::FileExt;
 
-use super::super::{AppendError, Cause, Error, Reason};
+use super::super::{AppendError, Cause, Reason};
 use super::*;
 
 fn refusal(result: Result<super::super::Pending, AppendError>) -> Reason {
@@ -121,10 +121,10 @@ fn a_directory_has_one_owner() {
     let second = super::super::open(small(directory.path()), metrics.clone());
     assert!(matches!(second, Err(Error::Locked(_))));
     drop(spool.writer);
-    let third = super::super::open(small(directory.path()), metrics.clone());
+    let third = super::super::open(small(directory.path()), metrics);
     assert!(matches!(third, Err(Error::Locked(_))), "the reader owns it too");
     drop(spool.reader);
-    super::super::open(small(directory.path()), metrics).unwrap();
+    open(small(directory.path()));
 }
 
 /// Four records a segment: 1 to 4, 5 to 8, 9 to 12.
