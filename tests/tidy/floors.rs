@@ -27,16 +27,24 @@ pub(crate) fn findings(file: &File) -> Vec<String> {
         return Vec::new();
     };
     let here = floor(module);
+    let code = without_comments(&file.text);
     let mut found = Vec::new();
-    for (number, line) in file.text.lines().enumerate() {
-        for import in imports(line) {
-            if !allowed(&here, &floor(&import)) {
-                let place = format!("{}:{}", file.path, number + 1);
-                found.push(format!("{place}: {here:?} imports {import}; a part may import `exchange` only"));
-            }
+    for (at, import) in absolute(&code).into_iter().chain(relative(&code, module)) {
+        if !allowed(&here, &floor(&import)) {
+            let place = format!("{}:{}", file.path, code[..at].matches('\n').count() + 1);
+            found.push(format!("{place}: {here:?} imports {import}; a part may import `exchange` only"));
         }
     }
     found
+}
+
+/// A source with its line comments blanked, so that offsets and lines stay.
+fn without_comments(text: &str) -> String {
+    let line = |line: &str| match line.find("//") {
+        Some(at) => format!("{}{}\n", &line[..at], " ".repeat(line.len() - at)),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 fn allowed(here: &Floor, there: &Floor) -> bool {
@@ -66,18 +74,39 @@ fn floor(module: &str) -> Floor {
     }
 }
 
-/// The module paths that a line imports or names with `crate::`, two steps deep; braces right
-/// behind `crate::` or behind the first step are opened.
-fn imports(line: &str) -> Vec<String> {
-    let code = line.split("//").next().unwrap_or_default();
+/// The module paths that a source imports or names with `crate::`, two steps deep, and
+/// where; braces right behind `crate::` or behind the first step are opened.
+fn absolute(code: &str) -> Vec<(usize, String)> {
+    let starts = code.match_indices("crate::").filter(|(at, _)| begins_path(code, *at));
+    let below =
+        starts.flat_map(|(at, word)| paths(&code[at + word.len()..], 2).into_iter().map(move |path| (at, path)));
+    below.collect()
+}
+
+/// The module paths that a source reaches with `super::`. Tests at the end of a file are one
+/// level deeper and left out: they see what their file sees.
+fn relative(code: &str, module: &str) -> Vec<(usize, String)> {
+    let code = &code[..code.find("\n#[cfg(test)]").unwrap_or(code.len())];
+    let module = module.strip_suffix("/mod").unwrap_or(module);
+    let steps: Vec<&str> = module.split('/').collect();
     let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$') {
-            continue;
+    for (at, _) in code.match_indices("super::").filter(|(at, _)| begins_path(code, *at)) {
+        let mut rest = &code[at..];
+        let mut level = steps.len();
+        while let Some(below) = rest.strip_prefix("super::") {
+            (rest, level) = (below, level.saturating_sub(1));
         }
-        found.extend(paths(&code[at + "crate::".len()..], 2));
+        let base = &steps[..level];
+        for path in paths(rest, 2) {
+            found.push((at, base.iter().copied().chain([path.as_str()]).collect::<Vec<_>>().join("/")));
+        }
     }
     found
+}
+
+/// Whether a path begins here, rather than goes on.
+fn begins_path(code: &str, at: usize) -> bool {
+    !code[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | '$' | ':'))
 }
 
 /// Paths that begin a text, up to so many steps, joined by `/`.
@@ -130,9 +159,12 @@ fn imports_are_found_however_they_are_written() {
         ("use crate::background::{sample::Config, spool::{self, Spool}};", &["background/sample", "background/spool"]),
         ("pub(crate) fn a() {} // crate::inline", &[]),
         ("mycrate::inline::cache", &[]),
+        ("use crate::{\n    exchange,\n    inline::{\n        cache,\n    },\n};", &["exchange", "inline/cache"]),
     ];
     for (line, expected) in table {
-        assert_eq!(imports(line), *expected, "{line}");
+        let code = without_comments(line);
+        let found: Vec<String> = absolute(&code).into_iter().map(|(_, path)| path).collect();
+        assert_eq!(found, *expected, "{line}");
     }
 }
 
@@ -151,6 +183,15 @@ fn a_part_that_imports_another_part_is_found() {
         ("exchange/record.rs", "use crate::telemetry;", false),
         ("inline/mod.rs", "use crate::inline::cache;", true),
         ("config/mod.rs", "use crate::telemetry;", true),
+        ("inline/engine/mod.rs", "use super::cache::Key;", false),
+        ("inline/engine/pool.rs", "use super::dialect::Dialect;", true),
+        ("inline/engine/pool.rs", "use super::super::cache::Key;", false),
+        ("inline/decide.rs", "use super::cache;", false),
+        ("inline/decide.rs", "fn a() {}\n#[cfg(test)]\nmod tests { use super::helper; }", true),
+        ("telemetry/logs.rs", "use super::metrics;", true),
+        ("telemetry/logs.rs", "use super::super::console;", false),
+        ("exchange/record.rs", "use super::Name;", true),
+        ("exchange/completion/sse.rs", "use super::super::super::inline;", false),
         ("app.rs", "use crate::background::sink;", true),
     ];
     for (path, text, is_good) in table {

@@ -24,6 +24,7 @@ const TOP: &[&str] = &[
     "deny.toml",
     "rust-toolchain.toml",
     "rustfmt.toml",
+    "clippy.toml",
     "target",
 ];
 

@@ -49,7 +49,8 @@ fn section(page: &mut String, schema: &Value, path: &str) {
     if !path.is_empty() {
         let _ = write!(page, "\n## `{path}`\n\n");
         if let Some(text) = description(schema) {
-            let _ = write!(page, "{}\n\n", text.replace('\n', " "));
+            let _ = writeln!(page, "{}", text.replace('\n', " "));
+            page.push_str(if keys.is_empty() { "" } else { "\n" });
         }
     }
     if !keys.is_empty() {
