@@ -28,6 +28,8 @@ pub trait Keeper: Send {
     fn see(&mut self, record: &Record);
     /// Puts what is kept of it at the end of `out`; nothing where it is not sampled.
     fn keep(&mut self, record: &Record, out: &mut Vec<Stored>);
+    /// Between records: puts at the end of `out` what else is to be kept.
+    fn between(&mut self, _out: &mut Vec<Stored>) {}
 }
 
 /// Takes payloads for the disk.
@@ -229,6 +231,7 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         let mut last = self.parts.clock.instant();
         while !stop.asked.load(Ordering::Acquire) {
             let mut taken = self.batch();
+            self.between();
             if taken == 0 {
                 self.parts.sink.flush();
                 let idle = self.parts.clock.instant().saturating_duration_since(last) >= IDLE;
@@ -251,6 +254,20 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         self.drain(Duration::from_millis(stop.grace_millis.load(Ordering::Relaxed)));
     }
 
+    fn between(&mut self) {
+        self.out.clear();
+        self.parts.keeper.between(&mut self.out);
+        self.append_out();
+    }
+
+    fn append_out(&mut self) {
+        for stored in std::mem::take(&mut self.out) {
+            if let Err(lost) = self.append(&stored) {
+                self.lose(lost, 1);
+            }
+        }
+    }
+
     /// Takes what is there, up to a batch.
     fn batch(&mut self) -> usize {
         let mut taken = 0;
@@ -271,6 +288,7 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
             self.parts.metrics.seen.inc();
             self.lose(Lost::Stopped, 1);
         }
+        self.between();
         self.account(Duration::ZERO);
         self.parts.sink.flush();
         for gap in self.gaps.open.iter().filter_map(|open| open.gap.as_ref()) {
@@ -291,11 +309,7 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
             self.out.clear();
             self.lose(Lost::Panicked, 1);
         }
-        for stored in std::mem::take(&mut self.out) {
-            if let Err(lost) = self.append(&stored) {
-                self.lose(lost, 1);
-            }
-        }
+        self.append_out();
     }
 
     fn append(&mut self, stored: &Stored) -> Result<(), Lost> {
