@@ -7,6 +7,7 @@
 pub mod api;
 pub mod completion;
 pub mod conversation;
+pub mod draft;
 pub mod engine;
 pub mod error;
 pub mod fault;
@@ -15,9 +16,11 @@ pub mod outbox;
 pub mod record;
 pub mod request;
 pub mod stored;
+pub mod trace;
 pub mod units;
 
 pub use api::Api;
+pub use draft::Draft;
 pub use engine::{EngineKind, Fingerprint};
 pub use error::{Error, Kind, Source};
 pub use fault::Fault;

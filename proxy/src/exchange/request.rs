@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Api, Error, ExchangeId, Kind};
 
@@ -46,22 +47,23 @@ pub struct Facts {
     pub choices: u32,
 }
 
+/// Fields are taken as raw JSON first: a value of an odd type is the engine's to judge.
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(borrow, default)]
-    model: Option<std::borrow::Cow<'a, str>>,
-    #[serde(default)]
-    stream: Option<bool>,
-    #[serde(default)]
-    n: Option<u32>,
-    #[serde(default)]
-    max_completion_tokens: Option<f64>,
-    #[serde(default)]
-    max_output_tokens: Option<f64>,
-    #[serde(default)]
-    max_tokens: Option<f64>,
-    #[serde(default)]
-    n_predict: Option<f64>,
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    n_predict: Option<&'a RawValue>,
 }
 
 impl Facts {
@@ -74,16 +76,15 @@ impl Facts {
             return Err(Error::new(Kind::InvalidRequest, "the request body must be a JSON object"));
         }
         let parsed: Body<'_> = serde_json::from_slice(body).map_err(|fault| {
-            let what = if fault.is_data() { "does not fit" } else { "is not valid JSON" };
-            Error::new(Kind::InvalidRequest, format!("the request body {what}: {fault}"))
+            Error::new(Kind::InvalidRequest, format!("the request body is not valid JSON: {fault}"))
         })?;
-        let limit =
-            parsed.max_completion_tokens.or(parsed.max_output_tokens).or(parsed.max_tokens).or(parsed.n_predict);
+        let limits = [parsed.max_completion_tokens, parsed.max_output_tokens, parsed.max_tokens, parsed.n_predict];
         Ok(Self {
-            model: parsed.model.map(|model| model.into_owned().into_boxed_str()),
-            stream: parsed.stream.unwrap_or(false),
-            max_tokens: limit.filter(|n| *n >= 0.0).map(|n| n as u32),
-            choices: parsed.n.unwrap_or(1),
+            model: parsed.model.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            // What pydantic, which most engines are built on, takes for true.
+            stream: parsed.stream.is_some_and(|raw| matches!(raw.get(), "true" | "1" | "\"true\"")),
+            max_tokens: limits.into_iter().flatten().find_map(|raw| raw.get().parse().ok()),
+            choices: parsed.n.and_then(|raw| raw.get().parse().ok()).unwrap_or(1),
         })
     }
 }
@@ -101,12 +102,18 @@ mod tests {
     }
 
     #[test]
+    fn odd_types_are_left_to_the_engine() {
+        let facts =
+            Facts::read(br#"{"model":5,"stream":null,"n":"2","max_tokens":null,"max_output_tokens":9}"#).unwrap();
+        assert_eq!(facts, Facts { model: None, stream: false, max_tokens: Some(9), choices: 1 });
+    }
+
+    #[test]
     fn a_malformed_body_is_refused_with_its_place() {
         let table = [
             (&b"{\"model\": \"a\",\n \"stream\": tru}"[..], "line 2 column"),
             (b"[]", "must be a JSON object"),
             (b"", "must be a JSON object"),
-            (b"{\"stream\": \"yes\"}", "does not fit"),
             (b"{} x", "trailing characters at line 1"),
         ];
         for (body, part) in table {

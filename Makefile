@@ -1,0 +1,59 @@
+# The few commands of the project; `make` lists them.
+# Outside files are fetched by deploy/setup, once, to a folder outside the clone.
+
+PYTHON ?= python3
+SETUP := $(PYTHON) deploy/setup/setup.py
+# Passed on to the demo, for example: make run ARGS="--data-port 9080 --console-port 9081"
+ARGS ?=
+
+# Weir looks for its store's library in the usual places; WEIR_HOME is setup's own.
+ifneq ($(WEIR_HOME),)
+export WEIR_CHDB ?= $(WEIR_HOME)/libchdb.so
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench fuzz setup store-engine llama test-tools fmt lint rust
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+run: rust store-engine llama ## build, then run Weir in front of llama.cpp with a small model
+	cargo build --release
+	@exec $(PYTHON) deploy/demo/run.py $(ARGS)
+
+# One `cargo test` and not a process per test: tests of one file share a store and an engine.
+test: rust setup ## format, lints, build and every test, on real parts
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo build --workspace
+	cargo test --workspace
+
+bench: rust store-engine ## overhead of Weir against a plain proxy
+	@$(SETUP) apt --for bench
+	bash tests/bench/run.sh
+
+fuzz: rust ## fuzz everything that parses foreign bytes
+	@$(SETUP) apt --for fuzz
+	bash tests/fuzz/run.sh
+
+setup: store-engine llama test-tools ## fetch everything from outside that run and test need
+
+store-engine: ## fetch the ClickHouse engine of the embedded store
+	@$(SETUP) store-engine
+
+llama: ## fetch llama.cpp and a small model
+	@$(SETUP) llama
+
+test-tools: ## fetch the official clients and a browser for the tests
+	@$(SETUP) test-tools
+
+fmt: rust ## format the code
+	cargo fmt --all
+
+lint: rust ## format check and lints; licences too where cargo-deny is installed
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny > /dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences unchecked"; fi
+
+rust:
+	@command -v cargo > /dev/null || { echo "cargo is missing: install Rust with rustup (https://rustup.rs)"; exit 1; }

@@ -1,0 +1,63 @@
+//! Numbered blocks of an answer, as Responses (`output_index`) and Messages (`index`) send
+//! them: filled in any order, read in the order of their numbers.
+
+use std::collections::BTreeMap;
+
+use super::{Choice, MAX_PARTS, ToolCall};
+
+/// One block: what of it was said so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Piece {
+    pub(super) text: String,
+    pub(super) refusal: String,
+    pub(super) reasoning: String,
+    /// Told instead of the reasoning, by models that keep it to themselves.
+    pub(super) summary: String,
+    pub(super) call: Option<ToolCall>,
+}
+
+/// The blocks by number.
+#[derive(Debug, Default)]
+pub(super) struct Pieces(BTreeMap<usize, Piece>);
+
+impl Pieces {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The block of that number; none once too many are held.
+    pub(super) fn at(&mut self, number: usize) -> Option<&mut Piece> {
+        if self.0.len() >= MAX_PARTS && !self.0.contains_key(&number) {
+            return None;
+        }
+        Some(self.0.entry(number).or_default())
+    }
+
+    /// Replaces a block by its final form.
+    pub(super) fn set(&mut self, number: usize, piece: Piece) {
+        if let Some(slot) = self.at(number) {
+            *slot = piece;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn has_token(&self) -> bool {
+        self.0.values().any(|p| {
+            let texts = [&p.text, &p.refusal, &p.reasoning, &p.summary];
+            p.call.is_some() || texts.iter().any(|text| !text.is_empty())
+        })
+    }
+
+    /// Appends everything to a choice.
+    pub(super) fn into_choice(self, choice: &mut Choice) {
+        for piece in self.0.into_values() {
+            choice.text.push_str(&piece.text);
+            choice.refusal.push_str(&piece.refusal);
+            choice.reasoning.push_str(if piece.reasoning.is_empty() { &piece.summary } else { &piece.reasoning });
+            choice.tool_calls.extend(piece.call);
+        }
+    }
+}

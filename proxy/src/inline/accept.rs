@@ -1,0 +1,291 @@
+//! The data port: connections, heads and bodies of requests, and their limits.
+//!
+//! Speaks HTTP/1.1. TLS and HTTP/2 belong in [`serve`], between the socket and hyper; the
+//! handler behind it sees a request and its body either way.
+//!
+//! Must not know: tenants, routes, engines.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus::{IntCounter, IntGauge, Opts, Registry};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::exchange::{ByteSize, Error, Fault, Kind, Period};
+
+/// hyper's own ceiling on a request head lies this far above ours, so that a head over our
+/// limit is answered in the client's error shape and not cut off.
+const HEAD_SLACK_BYTES: usize = 16 << 10;
+
+/// The data port and its limits.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// Open connections; further ones wait in the kernel's queue.
+    pub max_connections: usize,
+    /// Largest request body; more is answered with 413.
+    pub max_body_bytes: ByteSize,
+    /// Largest header section; more is answered with 431.
+    pub max_header_bytes: ByteSize,
+    /// Bytes of request bodies held at one time by all exchanges; beyond it new ones are
+    /// answered with 429.
+    pub max_held_bytes: ByteSize,
+    /// How long a client may take to send its headers.
+    pub header_timeout: Period,
+    /// How long a client may take to send its body.
+    pub body_timeout: Period,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            max_connections: 8192,
+            max_body_bytes: ByteSize::mib(32),
+            max_header_bytes: ByteSize::kib(64),
+            max_held_bytes: ByteSize::mib(512),
+            header_timeout: Period::secs(30),
+            body_timeout: Period::secs(60),
+        }
+    }
+}
+
+impl Config {
+    /// What is wrong with the values.
+    pub fn faults(&self, path: &str) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.max_connections == 0 {
+            faults.push(Fault::new(format!("{path}.max_connections"), "is 0, nobody could connect", "use 1 or more"));
+        }
+        if self.max_held_bytes < self.max_body_bytes {
+            let cure = "make it at least as large as max_body_bytes";
+            faults.push(Fault::new(format!("{path}.max_held_bytes"), "is smaller than one body may be", cure));
+        }
+        if self.max_header_bytes < ByteSize::kib(4) {
+            let cure = "use \"4KiB\" or more";
+            faults.push(Fault::new(format!("{path}.max_header_bytes"), "leaves no room for ordinary headers", cure));
+        }
+        faults
+    }
+}
+
+/// Metrics of the data port.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    connections: IntGauge,
+    accept_faults: IntCounter,
+}
+
+impl Metrics {
+    /// Registers the metrics.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let connections = IntGauge::with_opts(Opts::new("weir_connections", "Open connections on the data port"))?;
+        let accept_faults =
+            IntCounter::with_opts(Opts::new("weir_accept_errors_total", "Connections that could not be accepted"))?;
+        registry.register(Box::new(connections.clone()))?;
+        registry.register(Box::new(accept_faults.clone()))?;
+        Ok(Self { connections, accept_faults })
+    }
+}
+
+/// Opens the port: TCP_NODELAY is set on each connection, the address may be reused at once.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves connections until `drain` turns true, then lets those under way finish for as
+/// long as the caller keeps polling.
+pub async fn serve<H, F, B>(
+    listener: TcpListener,
+    config: &Config,
+    metrics: Metrics,
+    mut drain: watch::Receiver<bool>,
+    handle: H,
+) where
+    H: Fn(http::Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = http::Response<B>> + Send + 'static,
+    B: Body<Data = Bytes, Error = Error> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(config.max_connections));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(*config.header_timeout)
+        .max_buf_size((config.max_header_bytes.bytes() + HEAD_SLACK_BYTES).max(8192))
+        .max_headers(256)
+        .half_close(false)
+        .preserve_header_case(true);
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            _ = drain.wait_for(|drain| *drain) => break,
+        };
+        let Ok((stream, place)) = accepted else {
+            // Out of file descriptors, mostly: others must finish first.
+            metrics.accept_faults.inc();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        while connections.try_join_next().is_some() {}
+        let connection = http.serve_connection(TokioIo::new(stream), infallible(handle.clone()));
+        let (gauge, mut drain) = (metrics.connections.clone(), drain.clone());
+        connections.spawn(async move {
+            gauge.inc();
+            let mut connection = std::pin::pin!(connection);
+            let finished = tokio::select! {
+                result = connection.as_mut() => Some(result),
+                _ = drain.wait_for(|drain| *drain) => None,
+            };
+            // A connection's own faults (resets, bad requests) say nothing beyond the records.
+            if finished.is_none() {
+                connection.as_mut().graceful_shutdown();
+                let _ = connection.await;
+            }
+            gauge.dec();
+            drop(place);
+        });
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+fn infallible<H, F, B>(
+    handle: H,
+) -> impl hyper::service::Service<
+    http::Request<Incoming>,
+    Response = http::Response<B>,
+    Error = std::convert::Infallible,
+    Future = impl Future<Output = Result<http::Response<B>, std::convert::Infallible>>,
+>
+where
+    H: Fn(http::Request<Incoming>) -> F,
+    F: Future<Output = http::Response<B>>,
+    B: Body,
+{
+    service_fn(move |request| {
+        let answer = handle(request);
+        async move { Ok(answer.await) }
+    })
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, place))
+}
+
+/// Bytes of request bodies held by all exchanges.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    held: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+/// A share of the budget, given back when dropped.
+#[derive(Debug)]
+pub struct Share {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub fn new(limit: ByteSize) -> Self {
+        Self { held: Arc::default(), limit: limit.bytes() }
+    }
+
+    fn take(&self, share: &mut Share, bytes: usize) -> Result<(), Error> {
+        share.bytes += bytes;
+        if self.held.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit {
+            let message = "too much request data is being worked on; try again shortly";
+            return Err(Error::new(Kind::Overloaded, message).retry_after(Duration::from_secs(1)));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Checks the size of a head.
+pub fn check_head(headers: &http::HeaderMap, config: &Config) -> Result<(), Error> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if bytes <= config.max_header_bytes.bytes() {
+        return Ok(());
+    }
+    let message = format!("the headers have {bytes} bytes; at most {} are taken", config.max_header_bytes.0);
+    Err(Error::new(Kind::HeadersTooLarge, message))
+}
+
+/// Reads a request body whole. A body in one piece is not copied.
+pub async fn read_body(body: Incoming, config: &Config, budget: &Budget) -> Result<(Bytes, Share), Error> {
+    let mut share = Share { budget: budget.clone(), bytes: 0 };
+    if body.is_end_stream() {
+        return Ok((Bytes::new(), share));
+    }
+    let limit = config.max_body_bytes.bytes();
+    let announced = body.size_hint().lower() as usize;
+    if announced > limit {
+        return Err(too_large(limit));
+    }
+    let reading = collect(body, limit, budget, &mut share);
+    let late = || Error::new(Kind::RequestTimeout, "the request body did not arrive in time");
+    let body = tokio::time::timeout(*config.body_timeout, reading).await.unwrap_or_else(|_| Err(late()))?;
+    Ok((body, share))
+}
+
+async fn collect(mut body: Incoming, limit: usize, budget: &Budget, share: &mut Share) -> Result<Bytes, Error> {
+    let announced = body.size_hint().exact().map_or(0, |n| n as usize);
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let left = |fault| Error::new(Kind::ClientLeft, "the request body broke off").detail(fault);
+        let Ok(data) = frame.map_err(left)?.into_data() else { continue };
+        budget.take(share, data.len())?;
+        if first.len() + rest.len() + data.len() > limit {
+            return Err(too_large(limit));
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.reserve(announced.max(first.len() + data.len()));
+            rest.extend_from_slice(&std::mem::take(&mut first));
+        }
+        rest.extend_from_slice(&data);
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn too_large(limit: usize) -> Error {
+    let message = format!("the request body is larger than the {limit} bytes that are taken here");
+    Error::new(Kind::BodyTooLarge, message)
+}

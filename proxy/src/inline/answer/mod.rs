@@ -1,0 +1,160 @@
+//! What goes to the client: the engine's answer as it came, or Weir's own refusal.
+//!
+//! The single owner of status codes and error bodies.
+//!
+//! Must not know: engines, routes, tenants.
+
+mod failure;
+mod relay;
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http_body_util::Full;
+use hyper::body::{Frame, SizeHint};
+
+pub use failure::{body_of, event_of, status_of};
+pub use relay::{Relay, Settings};
+
+use crate::exchange::{Api, Draft, Error, ExchangeId, Outcome, Source};
+
+/// The exchange's id, on every answer.
+pub const EXCHANGE: HeaderName = HeaderName::from_static("x-weir-exchange");
+/// How many attempts were made at an engine, where any was.
+pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-weir-attempts");
+
+/// A body that an engine sends.
+pub trait Upstream: http_body::Body<Data = Bytes, Error = Error> + Unpin {}
+
+impl<B: http_body::Body<Data = Bytes, Error = Error> + Unpin> Upstream for B {}
+
+/// Body of an answer: relayed, or written by Weir.
+pub enum Body<B, H> {
+    /// What the engine sends.
+    Relay(Box<Relay<B, H>>),
+    /// What Weir says.
+    Own(Full<Bytes>),
+}
+
+/// A refusal or failure before the commit point: in the error shape of the client's API,
+/// with `Retry-After` where waiting may help. Offers the record.
+pub fn refuse<B, H>(mut draft: Draft, error: Error) -> http::Response<Body<B, H>> {
+    let status = status_of(error.kind);
+    let body = Bytes::from(body_of(draft.request.api, &error));
+    draft.status = status.as_u16();
+    draft.response.content_type = "application/json".to_owned();
+    draft.response.total_bytes = body.len() as u64;
+    draft.response.body.extend_from_slice(&body);
+    let mut response = http::Response::new(Body::Own(Full::new(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(wait) = error.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    if error.kind == crate::exchange::Kind::Unauthorized {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    sign(headers, draft.request.id, draft.attempts.len());
+    let outcome = match error.kind.source() {
+        Source::Client => Outcome::Refused,
+        Source::Weir if draft.attempts.is_empty() => Outcome::Refused,
+        _ => Outcome::Failed,
+    };
+    draft.finish(outcome, Some(error));
+    response
+}
+
+/// The engine's answer: head as it came, body through `relay`.
+pub fn pass<B: Upstream, H>(
+    mut draft: Draft,
+    head: http::response::Parts,
+    body: B,
+    hold: H,
+    settings: Settings,
+) -> http::Response<Body<B, H>> {
+    if body.is_end_stream() {
+        return pass_empty(draft, head);
+    }
+    draft.status = head.status.as_u16();
+    let text = |name| head.headers.get(&name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    draft.response.content_type = text(header::CONTENT_TYPE);
+    draft.response.content_encoding = text(header::CONTENT_ENCODING);
+    let (id, attempts) = (draft.request.id, draft.attempts.len());
+    let mut response = http::Response::from_parts(head, Body::Relay(Box::new(Relay::new(draft, body, hold, settings))));
+    sign(response.headers_mut(), id, attempts);
+    response
+}
+
+/// An answer without a body, as to HEAD: hyper would never ask the relay for its end.
+fn pass_empty<B, H>(mut draft: Draft, head: http::response::Parts) -> http::Response<Body<B, H>> {
+    draft.status = head.status.as_u16();
+    let mut response = http::Response::from_parts(head, Body::Own(Full::default()));
+    sign(response.headers_mut(), draft.request.id, draft.attempts.len());
+    let outcome = if draft.status >= 400 { Outcome::EngineError } else { Outcome::Complete };
+    draft.finish(outcome, None);
+    response
+}
+
+/// A stream that begins before its engine does: comments keep the connection alive until
+/// `asking` gives the answer.
+pub fn wait<B: Upstream, H>(
+    id: ExchangeId,
+    asking: relay::Asking<B>,
+    hold: H,
+    settings: Settings,
+) -> http::Response<Body<B, H>> {
+    let mut response = http::Response::new(Body::Relay(Box::new(Relay::waiting(asking, hold, settings))));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    sign(response.headers_mut(), id, 1);
+    response
+}
+
+fn sign(headers: &mut HeaderMap, id: ExchangeId, attempts: usize) {
+    let mut text = [0; 36];
+    let text = id.0.as_hyphenated().encode_lower(&mut text);
+    if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
+        headers.insert(EXCHANGE, value);
+    }
+    if attempts > 0 {
+        headers.insert(ATTEMPTS, HeaderValue::from(attempts));
+    }
+}
+
+/// Whether an answer to this API is a stream whose proper end can be told.
+fn has_known_end(api: Api) -> bool {
+    matches!(api, Api::Chat | Api::Completions | Api::Responses | Api::Messages)
+}
+
+impl<B, H> http_body::Body for Body<B, H>
+where
+    B: Upstream,
+    H: Unpin,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.get_mut() {
+            Self::Relay(relay) => relay.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data))),
+            Self::Own(full) => Pin::new(full).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Relay(relay) => relay.is_done(),
+            Self::Own(full) => full.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Relay(_) => SizeHint::default(),
+            Self::Own(full) => full.size_hint(),
+        }
+    }
+}

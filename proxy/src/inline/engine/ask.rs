@@ -1,0 +1,176 @@
+//! The attempts at an engine: one exchange's way from a request to the head and first piece
+//! of an answer.
+//!
+//! An answer counts as begun when its first piece is here, so an engine that accepts a
+//! request and dies before its first token is still replaced by another without the client
+//! noticing. A 5xx is given to the client as it came when nobody else is left to ask.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::body::Body;
+use super::pool::Checkout;
+use super::replica::{Call, Replica, strip_hop_by_hop};
+use super::{Engine, wire};
+use crate::exchange::record::Answerer;
+use crate::exchange::{Attempt, Draft, Error, Kind};
+
+/// Which engines to ask and how often.
+#[derive(Clone)]
+pub struct Plan {
+    /// Engines in order of preference.
+    pub engines: Vec<Arc<Engine>>,
+    /// Most attempts, 1 or more.
+    pub max_attempts: usize,
+    /// Limit of the whole exchange; the engine's own where none.
+    pub total_timeout: Option<Duration>,
+}
+
+/// Whether a byte went downstream already; after that nobody else is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Commit(Arc<AtomicBool>);
+
+impl Commit {
+    /// Marks the commit point.
+    pub fn pass(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_passed(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A begun answer.
+pub struct Reply {
+    /// Head without hop-by-hop headers.
+    pub head: http::response::Parts,
+    /// Body from its first piece on.
+    pub body: Body,
+}
+
+/// Asks the plan's engines until one begins an answer. The draft comes back with its attempts.
+pub async fn ask(plan: Arc<Plan>, mut draft: Draft, commit: Commit) -> (Draft, Result<Reply, Error>) {
+    let mut tried: Vec<Arc<Replica>> = Vec::new();
+    let mut last = None;
+    while tried.len() < plan.max_attempts {
+        let Some((engine, replica)) = plan.choose(&tried) else { break };
+        let outcome = attempt(engine, replica, plan.total_timeout, &mut draft).await;
+        tried.push(replica.clone());
+        let may_go_on = !commit.is_passed() && tried.len() < plan.max_attempts && plan.choose(&tried).is_some();
+        match outcome {
+            Ok(reply) if reply.head.status.is_server_error() && may_go_on => {}
+            Ok(reply) => return (draft, Ok(reply)),
+            Err(error) if may_go_on => last = Some(error),
+            Err(error) => return (draft, Err(error)),
+        }
+    }
+    let error = last.unwrap_or_else(|| plan.closed());
+    (draft, Err(error))
+}
+
+impl Plan {
+    fn choose(&self, tried: &[Arc<Replica>]) -> Option<(&Engine, &Arc<Replica>)> {
+        let now = Instant::now();
+        self.engines.iter().find_map(|engine| Some((&**engine, engine.choose(tried, now)?)))
+    }
+
+    /// Nobody may be asked: every breaker is open.
+    fn closed(&self) -> Error {
+        let now = Instant::now();
+        let waits = self.engines.iter().flat_map(|engine| &engine.replicas).map(|replica| replica.wait(now));
+        let wait = waits.min().unwrap_or_default().max(Duration::from_secs(1));
+        Error::new(Kind::BreakerOpen, "the engine keeps failing and is left alone for a moment; try again later")
+            .retry_after(wait)
+    }
+}
+
+async fn attempt(
+    engine: &Engine,
+    replica: &Arc<Replica>,
+    total: Option<Duration>,
+    draft: &mut Draft,
+) -> Result<Reply, Error> {
+    let started = draft.elapsed();
+    draft.engine = Some(Answerer {
+        engine: replica.engine.clone(),
+        kind: **replica.kind.load(),
+        replica: replica.authority.clone(),
+        fingerprint: replica.fingerprint.load_full(),
+    });
+    let mut call = replica.begin();
+    let total = total.unwrap_or(*engine.config.total_timeout);
+    let deadline = tokio::time::Instant::from_std(draft.request.arrived + total);
+    let begun = begin(engine, &mut call, deadline, draft).await;
+    let (status, error) = match &begun {
+        Ok((head, _)) => (head.status.as_u16(), head.status.is_server_error().then_some(Kind::EngineStatus)),
+        Err(error) => (0, Some(error.kind)),
+    };
+    if error.is_some() {
+        call.failed();
+    }
+    let took = draft.elapsed().saturating_sub(started);
+    let (engine, replica) = (replica.engine.clone(), replica.authority.clone());
+    draft.attempts.push(Attempt { engine, replica, started, took, status, error });
+    begun.map(|(head, body)| Reply { head, body: body.owned_by(call) })
+}
+
+/// Sends the request and waits for the head and the first piece.
+async fn begin(
+    engine: &Engine,
+    call: &mut Call,
+    deadline: tokio::time::Instant,
+    draft: &mut Draft,
+) -> Result<(http::response::Parts, Body), Error> {
+    let config = &engine.config;
+    let stream = draft.request.facts.stream;
+    let first = tokio::time::Instant::now() + *config.first_token_timeout;
+    let (limit, late) = match stream && first < deadline {
+        true => (first, Error::new(Kind::FirstTokenTimeout, "the engine did not begin its answer in time")),
+        false => (deadline, Error::new(Kind::TotalTimeout, "the engine did not answer in time")),
+    };
+    let waiting = async {
+        let (wire, response) = send(call, *config.connect_timeout, draft).await?;
+        draft.timings.head = Some(draft.elapsed());
+        let (mut head, incoming) = response.into_parts();
+        strip_hop_by_hop(&mut head.headers);
+        let mut body = Body::new(wire, incoming, call.replica.clone(), *config.inter_token_timeout, deadline);
+        body.first().await?;
+        Ok((head, body))
+    };
+    timeout(limit.saturating_duration_since(tokio::time::Instant::now()), waiting).await.unwrap_or(Err(late))
+}
+
+/// Sends the request over an idle connection or a new one. An idle connection that the
+/// engine closed in this very moment is replaced; that is no fault of the engine.
+async fn send(
+    call: &Call,
+    connect_limit: Duration,
+    draft: &mut Draft,
+) -> Result<(wire::Wire, http::Response<hyper::body::Incoming>), Error> {
+    let replica = &call.replica;
+    let mut idle = replica.pool.reuse();
+    loop {
+        let Checkout { mut wire, reused } = match idle.take() {
+            Some(checkout) => checkout,
+            None => replica.pool.connect(connect_limit).await?,
+        };
+        draft.timings.sent = Some(draft.elapsed());
+        let request = replica.outbound(&draft.request, &draft.trace)?;
+        match wire.send(request).await {
+            Ok(response) => return Ok((wire, response)),
+            Err(unsent) if reused && (unsent.request.is_some() || unsent.error.is_incomplete_message()) => {}
+            Err(unsent) if unsent.error.is_parse() => {
+                let error = Error::new(Kind::EngineInvalid, "the engine's answer is not valid HTTP");
+                return Err(error.detail(unsent.error));
+            }
+            Err(unsent) => {
+                let error = Error::new(Kind::EngineBroke, "the engine closed the connection before it answered");
+                return Err(error.detail(unsent.error));
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Idle connections to one replica, last used first.
+//!
+//! Must not know: what is asked over them.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use super::wire::Wire;
+use crate::exchange::{Error, Kind};
+
+/// The idle connections of a replica. Bounded; the oldest beyond the bound is closed.
+pub struct Pool {
+    authority: String,
+    idle: Mutex<Vec<(Wire, Instant)>>,
+    max_idle: usize,
+    idle_timeout: Duration,
+}
+
+/// A connection, and whether it was used before: such a one may turn out to be closed by
+/// the engine in the moment of use, which is no fault of the engine.
+pub struct Checkout {
+    /// The connection.
+    pub wire: Wire,
+    /// Used before.
+    pub reused: bool,
+}
+
+impl Pool {
+    /// A pool for `host:port`.
+    pub fn new(authority: String, max_idle: usize, idle_timeout: Duration) -> Self {
+        Self { authority, idle: Mutex::new(Vec::new()), max_idle, idle_timeout }
+    }
+
+    /// An idle connection that is still alive.
+    pub fn reuse(&self) -> Option<Checkout> {
+        loop {
+            let (mut wire, since) = self.idle().pop()?;
+            if since.elapsed() < self.idle_timeout && wire.is_ready() {
+                return Some(Checkout { wire, reused: true });
+            }
+        }
+    }
+
+    /// A new connection, with TCP_NODELAY so that small writes are not held back.
+    pub async fn connect(&self, limit: Duration) -> Result<Checkout, Error> {
+        let opening = async {
+            let stream = TcpStream::connect(&self.authority).await.map_err(|e| e.to_string())?;
+            stream.set_nodelay(true).map_err(|e| e.to_string())?;
+            Wire::new(stream).await.map_err(|e| e.to_string())
+        };
+        match tokio::time::timeout(limit, opening).await {
+            Ok(Ok(wire)) => Ok(Checkout { wire, reused: false }),
+            Ok(Err(fault)) => Err(Error::new(Kind::Unreachable, "the engine cannot be reached").detail(fault)),
+            Err(_) => Err(Error::new(Kind::ConnectTimeout, "the engine did not accept a connection in time")),
+        }
+    }
+
+    /// Takes a connection back, if another request can be sent over it.
+    pub fn give_back(&self, mut wire: Wire) {
+        if !wire.is_ready() {
+            return;
+        }
+        let mut idle = self.idle();
+        if idle.len() >= self.max_idle {
+            idle.remove(0);
+        }
+        idle.push((wire, Instant::now()));
+    }
+
+    /// Closes connections that lay idle too long or were closed by the engine.
+    pub fn sweep(&self) {
+        let limit = self.idle_timeout;
+        self.idle().retain_mut(|(wire, since)| since.elapsed() < limit && wire.is_ready());
+    }
+
+    /// Number of idle connections.
+    pub fn len(&self) -> usize {
+        self.idle().len()
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Wire, Instant)>> {
+        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

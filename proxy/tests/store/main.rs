@@ -1,0 +1,9 @@
+//! The store and the sink against the real ClickHouse engine. Without its library every test
+//! fails with the words that say how to get it.
+
+mod migrations;
+mod once;
+mod outages;
+mod refused;
+mod roundtrip;
+mod support;
