@@ -147,9 +147,8 @@ impl Config {
     fn route_faults(&self) -> Vec<Fault> {
         let engines: Vec<Name> = self.engines.keys().cloned().collect();
         let tenants: Vec<Name> = self.tenants.keys().cloned().collect();
-        let route = |(i, route): (usize, &identify::route::Config)| {
-            route.faults(&format!("routes[{i}]"), &engines, &tenants)
-        };
+        let route =
+            |(i, route): (usize, &identify::route::Config)| route.faults(&format!("routes[{i}]"), &engines, &tenants);
         let mut faults: Vec<Fault> = self.routes.iter().enumerate().flat_map(route).collect();
         match (self.engines.len(), self.routes.is_empty()) {
             (0, _) => {

@@ -87,11 +87,8 @@ pub(super) async fn exchanges(
         Ok(window) => window,
         Err(failure) => return console.failed(&reader, &failure),
     };
-    let asked = tokio::join!(
-        console.lines(&filter, window),
-        console.chart(&filter, window),
-        console.store.choices(window),
-    );
+    let asked =
+        tokio::join!(console.lines(&filter, window), console.chart(&filter, window), console.store.choices(window),);
     let (lines, problem_of_lines) = match asked.0 {
         Ok(lines) => (Some(lines), None),
         Err(failure @ Failure::BadRequest { .. }) => return console.failed(&reader, &failure),
