@@ -29,9 +29,10 @@ fn plain(text: &str) -> Option<String> {
 /// The error within an answer or an event; `known` says that it must be one.
 pub(super) fn in_value(value: &Value, known: bool) -> Option<String> {
     let kind = text(value, "type");
-    let nested = value.get("error").filter(|_| !kind.starts_with("response.")).or_else(|| {
-        (kind == "response.failed").then(|| value.get("response")?.get("error")).flatten()
-    });
+    let nested = value
+        .get("error")
+        .filter(|_| !kind.starts_with("response."))
+        .or_else(|| (kind == "response.failed").then(|| value.get("response")?.get("error")).flatten());
     match nested {
         Some(Value::String(text)) => return plain(text),
         Some(object @ Value::Object(_)) => return Some(message(object)),

@@ -244,9 +244,6 @@ impl Completion {
 
 impl Choice {
     fn has_token(&self) -> bool {
-        !(self.text.is_empty()
-            && self.reasoning.is_empty()
-            && self.refusal.is_empty()
-            && self.tool_calls.is_empty())
+        !(self.text.is_empty() && self.reasoning.is_empty() && self.refusal.is_empty() && self.tool_calls.is_empty())
     }
 }

@@ -36,7 +36,12 @@ pub(super) fn generate(assembler: &mut Assembler, part: Part, value: &Value) {
             generate_one(assembler, part, number, answer);
         }
     } else {
-        generate_one(assembler, part, index(value, "index").filter(|_| value.get("meta_info").is_some()).unwrap_or(0), value);
+        generate_one(
+            assembler,
+            part,
+            index(value, "index").filter(|_| value.get("meta_info").is_some()).unwrap_or(0),
+            value,
+        );
     }
 }
 

@@ -72,7 +72,10 @@ fn response(assembler: &mut Assembler, value: &Value) {
     }
     let incomplete = value.get("incomplete_details").map_or("", |details| text(details, "reason"));
     let status = text(value, "status");
-    if assembler.seen && !status.is_empty() && let Some(choice) = assembler.completion.choice(0) {
+    if assembler.seen
+        && !status.is_empty()
+        && let Some(choice) = assembler.completion.choice(0)
+    {
         choice.finish_reason = if incomplete.is_empty() { status } else { incomplete }.to_owned();
     }
 }

@@ -222,7 +222,9 @@ mod tests {
 
     #[test]
     fn an_event_over_the_limit_is_dropped_and_counted_and_the_next_one_is_read() {
-        for long in ["data: 0123456789abcdef\n\n", "data: 012345678\ndata: 0123456\n\n", "x0123456789abcdef\ndata: a\n\n"] {
+        for long in
+            ["data: 0123456789abcdef\n\n", "data: 012345678\ndata: 0123456\n\n", "x0123456789abcdef\ndata: a\n\n"]
+        {
             let stream = format!("{long}: comment longer than the limit\ndata: ok\n\n");
             for size in 1..stream.len() {
                 let mut reader = Reader::new(16);

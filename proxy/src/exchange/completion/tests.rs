@@ -49,7 +49,9 @@ fn chat_plain(choices: &[Choice]) -> Value {
             let calls: Vec<Value> = c
                 .tool_calls
                 .iter()
-                .map(|t| json!({"id": t.id, "type": "function", "function": {"name": t.name, "arguments": t.arguments}}))
+                .map(
+                    |t| json!({"id": t.id, "type": "function", "function": {"name": t.name, "arguments": t.arguments}}),
+                )
                 .collect();
             json!({"index": index, "logprobs": null, "finish_reason": c.finish_reason, "message": {"role": "assistant",
                 "content": c.text, "reasoning_content": c.reasoning, "refusal": c.refusal, "tool_calls": calls}})
@@ -111,7 +113,8 @@ fn messages_plain(c: &Choice) -> Value {
 }
 
 fn messages_blocks(c: &Choice) -> Vec<Value> {
-    let mut blocks = vec![json!({"type": "thinking", "thinking": c.reasoning}), json!({"type": "text", "text": c.text})];
+    let mut blocks =
+        vec![json!({"type": "thinking", "thinking": c.reasoning}), json!({"type": "text", "text": c.text})];
     blocks.extend(c.tool_calls.iter().map(|t| {
         let input: Value = serde_json::from_str(&t.arguments).unwrap();
         json!({"type": "tool_use", "id": t.id, "name": t.name, "input": input})
@@ -155,9 +158,11 @@ fn responses_output(c: &Choice) -> Vec<Value> {
         json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": c.text},
             {"type": "refusal", "refusal": c.refusal}]}),
     ];
-    items.extend(c.tool_calls.iter().map(
-        |t| json!({"type": "function_call", "call_id": t.id, "name": t.name, "arguments": t.arguments}),
-    ));
+    items.extend(
+        c.tool_calls
+            .iter()
+            .map(|t| json!({"type": "function_call", "call_id": t.id, "name": t.name, "arguments": t.arguments})),
+    );
     items
 }
 

@@ -27,7 +27,8 @@ pub(super) fn chat_message(value: &Value) -> Message {
         found.push(Part::Text(text(value, "refusal").to_owned()));
     }
     let calls = value.get("tool_calls").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    found.extend(calls.iter().map(|entry| call(entry.get("function").or_else(|| entry.get("custom")).unwrap_or(entry))));
+    found
+        .extend(calls.iter().map(|entry| call(entry.get("function").or_else(|| entry.get("custom")).unwrap_or(entry))));
     found.extend(value.get("function_call").filter(|function| function.is_object()).map(call));
     message(role, found)
 }
