@@ -28,8 +28,18 @@ fn check(folder: &Path, name: &str) {
     if status >= 400 {
         return assert!(error_text(&body).is_some(), "{name}");
     }
-    let api = if name == "completion" { Api::Completions } else { Api::Chat };
-    let whole = read(api, "", name.contains("stream"), &body).unwrap_or_else(|| panic!("{name}"));
+    let api = match name.split('_').next() {
+        Some("completion") => Api::Completions,
+        Some("messages") => Api::Messages,
+        Some("responses") => Api::Responses,
+        Some("embeddings") => Api::Embeddings,
+        Some("native") => Api::Opaque,
+        _ => Api::Chat,
+    };
+    let whole = read(api, "/completion", name.contains("stream"), &body).unwrap_or_else(|| panic!("{name}"));
+    if api == Api::Embeddings {
+        return assert!(whole.usage.is_some(), "{name}");
+    }
     assert!(whole.ended && whole.error.is_none() && !whole.model.is_empty(), "{name}: {whole:?}");
     assert!(whole.choices.iter().all(|c| !c.text.is_empty() && !c.finish_reason.is_empty()), "{name}: {whole:?}");
     assert_eq!(whole.choices.len(), if name == "chat_n2" { 2 } else { 1 }, "{name}");
@@ -42,11 +52,10 @@ fn check(folder: &Path, name: &str) {
 #[test]
 fn captures_of_live_engines_are_read() {
     for folder in folders() {
-        let answers: Vec<_> = ["models", "metrics"].into_iter().map(|name| (name, load(&folder, name))).collect();
-        let paths = [("models", "/v1/models"), ("metrics", "/metrics")];
-        let answers: Vec<Answer<'_>> = (answers.iter().zip(paths))
-            .map(|((_, (status, body)), (_, path))| Answer { path, status: *status, body })
-            .collect();
+        let models = load(&folder, "models");
+        let metrics = load(&folder, "metrics");
+        let answers = [("/v1/models", &models), ("/metrics", &metrics)];
+        let answers = answers.map(|(path, (status, body))| Answer { path, status: *status, body });
         let kind = dialect::detect(&answers).expect("a captured engine is known");
         assert!(matches!(kind, EngineKind::Vllm | EngineKind::LlamaCpp), "{kind:?}");
         let dialect = dialect::of(kind);
@@ -55,13 +64,18 @@ fn captures_of_live_engines_are_read() {
         assert!(state.prompt_tokens_total > Some(0.0) && state.generation_tokens_total > Some(0.0), "{state:?}");
         assert_eq!(dialect.fingerprint(&answers).model, "smollm2");
         assert_eq!(dialect.fingerprint(&answers).context_tokens, 2048);
+        if folder.join("props.body").exists() {
+            let (status, body) = load(&folder, "props");
+            let told = dialect.fingerprint(&[Answer { path: "/props", status, body: &body }]);
+            assert!(!told.version.is_empty() && told.template_hash.len() == 16, "{told:?}");
+        }
         let (status, body) = load(&folder, "health");
         assert_eq!(dialect.health(status, &body), Health::Ready);
         assert_eq!(dialect.token_count(&load(&folder, "tokenize").1), Some(2));
         for entry in fs::read_dir(&folder).expect("a capture folder is readable").flatten() {
             let file = entry.file_name().to_string_lossy().into_owned();
             let Some(name) = file.strip_suffix(".body") else { continue };
-            if !matches!(name, "models" | "metrics" | "health" | "tokenize") {
+            if !matches!(name, "models" | "metrics" | "health" | "tokenize" | "props") {
                 check(&folder, name);
             }
         }

@@ -6,7 +6,7 @@ use weir::inline::engine::dialect::{self, Answer, EngineState, Health};
 use crate::fixture;
 
 /// Fixtures that this file reads.
-pub const FILES: &[&str] = &[
+pub(crate) const FILES: &[&str] = &[
     "llama_cpp/health",
     "llama_cpp/health_loading",
     "llama_cpp/metrics",

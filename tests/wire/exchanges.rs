@@ -8,7 +8,7 @@ use crate::fixture::{self, Message};
 
 /// Fixture, and what is read of its answer: choices, usage (prompt, completion, cached,
 /// reasoning), whether it ended, and its error.
-pub const ANSWERS: &[(&str, &str)] = &[
+pub(crate) const ANSWERS: &[(&str, &str)] = &[
     ("llama_cpp/chat", r#"qwen3-8b ["Paris." thought "France. Its capital is Paris." stop] 37/12/24/0 ended"#),
     (
         "llama_cpp/chat_stream",
@@ -22,6 +22,10 @@ pub const ANSWERS: &[(&str, &str)] = &[
         r#" ended error "request (9031 tokens) exceeds the available context size (2048 tokens), try increasing it""#,
     ),
     ("llama_cpp/messages_stream", r#"qwen3-8b ["Paris." end_turn] 37/12/24/0 ended"#),
+    (
+        "llama_cpp/responses_stream",
+        r#"qwen3-8b ["Paris." fc_xYz1=get_weather{"city":"Paris"} completed] 37/12/24/0 ended"#,
+    ),
     ("openai/chat", r#"gpt-5-mini-2025-08-07 ["" refused "I can't help with that." stop] 1117/46/1024/32 ended"#),
     (
         "openai/chat_stream",

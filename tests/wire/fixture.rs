@@ -5,18 +5,18 @@ use std::fs;
 use std::path::PathBuf;
 
 /// An HTTP message.
-pub struct Message {
+pub(crate) struct Message {
     /// Request line or status line.
-    pub start: String,
+    pub(crate) start: String,
     /// Header lines, lower case.
-    pub head: String,
+    pub(crate) head: String,
     /// Body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Message {
     /// Takes a message apart.
-    pub fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(2).position(|two| two == b"\n\n").expect("a fixture has an empty line after its head");
         let text = String::from_utf8(bytes[..end].to_vec()).expect("a fixture's head is text");
         let (start, head) = text.split_once('\n').unwrap_or((&text, ""));
@@ -24,22 +24,22 @@ impl Message {
     }
 
     /// Status of a response.
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.word(1).parse().expect("a status line has a status")
     }
 
     /// Method of a request.
-    pub fn method(&self) -> http::Method {
+    pub(crate) fn method(&self) -> http::Method {
         self.word(0).parse().expect("a request line has a method")
     }
 
     /// Path of a request.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.word(1)
     }
 
     /// Whether the body is a stream of server-sent events.
-    pub fn is_stream(&self) -> bool {
+    pub(crate) fn is_stream(&self) -> bool {
         self.head.contains("content-type: text/event-stream")
     }
 
@@ -53,7 +53,7 @@ fn folder() -> PathBuf {
 }
 
 /// Request and response of `engine/name`.
-pub fn load(id: &str) -> (Message, Message) {
+pub(crate) fn load(id: &str) -> (Message, Message) {
     let read = |kind: &str| {
         let path = folder().join(format!("{id}.{kind}"));
         Message::parse(&fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
@@ -62,7 +62,7 @@ pub fn load(id: &str) -> (Message, Message) {
 }
 
 /// `engine/name` of every fixture.
-pub fn all() -> BTreeSet<String> {
+pub(crate) fn all() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for engine in fs::read_dir(folder()).expect("the wire folder is there") {
         let engine = engine.expect("the wire folder is readable").path();

@@ -49,10 +49,11 @@ fn fingerprint(answers: &Answers<'_>) -> Fingerprint {
     }
     let context = [tokens(settings, "n_ctx"), tokens(meta, "n_ctx")];
     let names = [text(&card, "id"), file.to_owned()];
+    let weights = [text(meta, "ftype"), text(&props, "model_ftype")];
     Fingerprint {
         version: text(&props, "build_info"),
         model: names.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
-        quantisation: text(meta, "ftype"),
+        quantisation: weights.into_iter().find(|kind| !kind.is_empty()).unwrap_or_default(),
         template_hash: template_hash(&text(&props, "chat_template")),
         context_tokens: context.into_iter().find(|n| *n > 0).unwrap_or(0),
         flags: told,
