@@ -17,7 +17,7 @@ mod request;
 mod statement;
 
 use std::collections::HashSet;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ use self::execute::{Job, PIECES, Reply, Rows, Sessions};
 use self::failure::{Failure, Refusal};
 use self::gate::Gate;
 use self::request::{Call, Rules};
-use crate::library::exit_now;
+use crate::library::{EngineError, exit_now, take_standard_input};
 use crate::spec::{Announcement, Spec};
 
 /// An unused kept-alive connection is closed after this.
@@ -81,8 +81,10 @@ struct Shared {
 }
 
 fn serve() -> Result<(), String> {
-    let spec = read_spec()?;
-    let stop = stop_on_end_of_input();
+    let input = take_standard_input().map_err(|error| format!("standard input: {error}"))?;
+    let mut input = BufReader::new(input);
+    let spec = read_spec(&mut input)?;
+    let stop = stop_on_end_of(input);
     let lock = boot::lock(&spec.data_dir, spec.limits.lock_wait)?;
     let engine = boot::boot(&spec)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -110,19 +112,19 @@ fn serve() -> Result<(), String> {
     Ok(())
 }
 
-fn read_spec() -> Result<Spec, String> {
+fn read_spec(input: &mut impl BufRead) -> Result<Spec, String> {
     let mut line = String::new();
-    io::stdin().lock().take(SPEC_BYTES).read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
+    input.take(SPEC_BYTES).read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
     serde_json::from_str(&line)
         .map_err(|error| format!("standard input carries no spec ({error}); this subcommand is started by weir itself"))
 }
 
-/// The thread ends with the process; it owns nothing.
-fn stop_on_end_of_input() -> watch::Receiver<bool> {
+/// The thread ends with the process; it owns nothing but the pipe.
+fn stop_on_end_of(mut input: impl Read + Send + 'static) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     std::thread::spawn(move || {
         let mut rest = [0_u8; 64];
-        while matches!(io::stdin().lock().read(&mut rest), Ok(1..)) {}
+        while matches!(input.read(&mut rest), Ok(1..)) {}
         let _ = sender.send(true);
     });
     receiver
@@ -242,13 +244,7 @@ async fn run(shared: &Arc<Shared>, call: Call, query_id: &str) -> Result<Respons
             return Err(failure);
         }
     };
-    let (rows, receiver) = match body.is_some() {
-        true => {
-            let (sender, receiver) = mpsc::channel(PIECES);
-            (Some(sender), Some(receiver))
-        }
-        false => (None, None),
-    };
+    let (rows, receiver) = body.is_some().then(|| mpsc::channel(PIECES)).unzip();
     let job = Job {
         sql: call.sql,
         statement: call.statement,
@@ -267,8 +263,8 @@ async fn run(shared: &Arc<Shared>, call: Call, query_id: &str) -> Result<Respons
     if let (Some(body), Some(rows)) = (body, rows) {
         feed(body, rows, shared).await;
     }
-    let reply: Reply =
-        outcome.await.unwrap_or_else(|_| Err(Refusal::Unsupported.because("the statement broke off")))?;
+    let broke_off = |_| Err(EngineError("the statement broke off, the store's log says more".into()).into());
+    let reply: Reply = outcome.await.unwrap_or_else(broke_off)?;
     Ok(answer::result(reply, query_id, began.elapsed()))
 }
 
