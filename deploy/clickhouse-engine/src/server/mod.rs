@@ -54,22 +54,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The parent's one line; settings and a password fit many times over.
 const SPEC_BYTES: u64 = 64 << 10;
 
-/// Runs the child to its end and returns its exit code (0 after a clean stop).
+/// Runs the child to its end, with exit code 0 after a clean stop and 1 when
+/// it could not start.
 ///
 /// Called by the hidden subcommand that [`crate::Options::args`] names, from
 /// `main` and outside any Tokio runtime, as it builds its own. Reads
 /// everything it needs from standard input and prints one JSON line on
 /// standard output: `{"port":N}` when it serves, `{"error":"…"}` when it
-/// cannot start. On success it never returns: it leaves through `_exit`, as
-/// the engine's static destructors race its threads.
-pub fn run_child() -> i32 {
-    match serve() {
-        Ok(()) => exit_now(0),
+/// cannot start. It does not return: it leaves through `_exit`, as the
+/// engine's static destructors race its threads.
+pub fn run_child() -> ! {
+    let code = match serve() {
+        Ok(()) => 0,
         Err(reason) => {
             announce(&Announcement::Error(reason));
             1
         }
-    }
+    };
+    exit_now(code)
 }
 
 struct Shared {
