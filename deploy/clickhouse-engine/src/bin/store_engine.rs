@@ -16,7 +16,7 @@ use weir_clickhouse_engine::{Engine, Options, run_child};
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["store-engine"] => run_child(),
+        ["store-engine"] => ExitCode::from(u8::try_from(run_child()).unwrap_or(1)),
         ["supervise", data_dir] => supervise(data_dir),
         _ => {
             eprintln!("usage: weir-store-engine store-engine | supervise DIR");

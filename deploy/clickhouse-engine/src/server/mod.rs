@@ -61,9 +61,9 @@ const SPEC_BYTES: u64 = 64 << 10;
 /// `main` and outside any Tokio runtime, as it builds its own. Reads
 /// everything it needs from standard input and prints one JSON line on
 /// standard output: `{"port":N}` when it serves, `{"error":"…"}` when it
-/// cannot start. It does not return: it leaves through `_exit`, as the
-/// engine's static destructors race its threads.
-pub fn run_child() -> ! {
+/// cannot start. It does not return, the type only fits an exit code: it leaves
+/// through `_exit`, as the engine's static destructors race its threads.
+pub fn run_child() -> i32 {
     let code = match serve() {
         Ok(()) => 0,
         Err(reason) => {
