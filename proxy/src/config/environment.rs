@@ -117,19 +117,14 @@ fn item<'a>(node: &'a mut Value, step: &str, path: &str) -> Result<(&'a mut Valu
 
 /// Text as the type that the schema wants; where it does not fit, text, for the check to refuse.
 fn typed(schema: &Value, text: &str) -> Value {
-    let parsed = document::parse_value(text);
-    match parsed {
-        Some(value) if !(takes_text(schema) && value.is_string()) && !only_text(schema) => value,
+    let types = schema::types(schema);
+    // Text that could also be read as a number stays text where only text is taken; where a
+    // quoted value is written for a key that takes text, the quotes belong to the text.
+    let is_text = |value: &Value| types == ["string"] || (types.contains(&"string") && value.is_string());
+    match document::parse_value(text) {
+        Some(value) if !is_text(&value) => value,
         _ => Value::String(text.to_owned()),
     }
-}
-
-fn takes_text(schema: &Value) -> bool {
-    schema::types(schema).contains(&"string")
-}
-
-fn only_text(schema: &Value) -> bool {
-    schema::types(schema) == ["string"]
 }
 
 #[cfg(test)]

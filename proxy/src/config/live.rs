@@ -37,7 +37,7 @@ pub struct Live<T> {
 /// What a reload changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Key paths whose value changed; empty where the file says the same as before.
+    /// Key paths whose shown value changed; empty where the file says the same as before.
     pub changed: Vec<String>,
     /// Those of them that take effect after a restart only.
     pub needs_restart: Vec<String>,
@@ -113,14 +113,11 @@ impl<T: Serialize> Live<T> {
         let subscribers = self.lock();
         let next = (self.loader)().inspect_err(|_| self.count("refused"))?;
         let change = self.compare(&next);
-        if change.changed.is_empty() {
-            self.count("unchanged");
-        } else {
-            let next = Arc::new(next);
-            self.current.store(next.clone());
-            subscribers.iter().for_each(|subscriber| subscriber(&next));
-            self.count("applied");
-        }
+        let next = Arc::new(next);
+        // Also where nothing seems changed: a secret shows as `***` in the comparison.
+        self.current.store(next.clone());
+        subscribers.iter().for_each(|subscriber| subscriber(&next));
+        self.count(if change.changed.is_empty() { "unchanged" } else { "applied" });
         self.metrics.last_success.set(unix_seconds());
         Ok(change)
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::schema;
+use super::{place, schema};
 use crate::exchange::{ByteSize, Name, Period};
 
 /// Opening of the reference.
@@ -49,7 +49,8 @@ fn section(page: &mut String, schema: &Value, path: &str) {
     if !path.is_empty() {
         let _ = write!(page, "\n## `{path}`\n\n");
         if let Some(text) = description(schema) {
-            let _ = write!(page, "{}\n\n", text.replace('\n', " "));
+            let _ = writeln!(page, "{}", text.replace('\n', " "));
+            page.push_str(if keys.is_empty() { "" } else { "\n" });
         }
     }
     if !keys.is_empty() {
@@ -119,8 +120,8 @@ fn is_table(schema: &Value) -> bool {
 fn row(page: &mut String, key: &str, node: &Value, is_required: bool) {
     let default = match node.get("default") {
         _ if is_required => "required".to_owned(),
-        Some(value) => format!("`{}`", toml_text(value)),
-        None => "none".to_owned(),
+        Some(value) if !place::is_secret(key) => format!("`{}`", toml_text(value)),
+        _ => "none".to_owned(),
     };
     let text = description(node).unwrap_or_default().replace('\n', " ").replace('|', "\\|");
     let kind = kind(node).replace('|', "\\|");

@@ -240,6 +240,7 @@ fn the_reference_has_a_section_for_every_shape() {
     let page = reference::markdown(&schema::of::<Shapes>(), environment::FOREIGN, &["routes"]);
     let expected = [
         "| `limit` | size | none | A limit. |",
+        "| `api_key` | text | none | A key. |",
         "## `[engines.<name>]`\n\nEngines by name.\n",
         "| `replicas` | list of text | `[]` | Addresses. |",
         "## `[[routes]]`\n\nRoutes in order.\n",
@@ -289,7 +290,7 @@ fn a_reload_swaps_a_good_configuration_and_keeps_the_last_good_one() {
     assert_eq!(live.reload().unwrap_err().list.len(), 1);
 
     assert_eq!(live.load().telemetry.logs.level, "debug");
-    assert_eq!(*told.lock().unwrap(), ["debug"]);
+    assert_eq!(*told.lock().unwrap(), ["info", "debug"]);
     assert_eq!(["applied", "unchanged", "refused"].map(|outcome| reloads(&registry, outcome)), [1.0, 1.0, 1.0]);
 }
 

@@ -188,8 +188,13 @@ impl Metrics {
 
 impl Overheads {
     fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let help = "Time that Weir adds to an exchange, by phase; queue is waiting for a place and not part of total.";
-        let phases = histogram(registry, "weir_overhead_seconds", help, SHORT, &["phase"])?;
+        let phases = histogram(
+            registry,
+            "weir_overhead_seconds",
+            "Time that Weir adds to an exchange, by phase; queue is waiting for a place and not part of total.",
+            SHORT,
+            &["phase"],
+        )?;
         let child = |phase: &str| phases.with_label_values(&[phase]);
         Ok(Self {
             identify: child("identify"),

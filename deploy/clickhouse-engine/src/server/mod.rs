@@ -56,7 +56,8 @@ const SPEC_BYTES: u64 = 64 << 10;
 
 /// Runs the child to its end and returns its exit code (0 after a clean stop).
 ///
-/// Called by the hidden subcommand that [`crate::Options::args`] names. Reads
+/// Called by the hidden subcommand that [`crate::Options::args`] names, from
+/// `main` and outside any Tokio runtime, as it builds its own. Reads
 /// everything it needs from standard input and prints one JSON line on
 /// standard output: `{"port":N}` when it serves, `{"error":"…"}` when it
 /// cannot start. On success it never returns: it leaves through `_exit`, as

@@ -13,6 +13,7 @@ use crate::exchange::{ByteSize, Fault, Period};
 pub struct Config {
     /// Directory of the spool; one process owns it at a time. It holds prompt text until the
     /// store has it, so it is made readable by its owner only. Default ".weir/spool".
+    #[serde(skip)]
     pub directory: PathBuf,
     /// Bytes that all segments together may take; a full spool refuses new records and
     /// counts them. Default "2GiB".
@@ -115,7 +116,8 @@ mod tests {
 
     #[test]
     fn each_wrong_value_is_named_by_its_key() {
-        let table: [(&str, fn(&mut Config)); 6] = [
+        type Spoil = fn(&mut Config);
+        let table: [(&str, Spoil); 6] = [
             ("spool.directory", |c| c.directory = PathBuf::new()),
             ("spool.segment_bytes", |c| c.max_record_bytes = c.segment_bytes),
             ("spool.segment_bytes", |c| (c.segment_bytes, c.max_bytes) = (ByteSize(1 << 31), ByteSize(1 << 40))),

@@ -66,5 +66,5 @@ fn free_bytes(directory: &Path) -> io::Result<u64> {
     }
     // SAFETY: the call succeeded, so it filled the whole structure.
     let room = unsafe { room.assume_init() };
-    Ok((room.f_bavail as u64).saturating_mul(room.f_frsize as u64))
+    Ok(room.f_bavail.saturating_mul(room.f_frsize))
 }

@@ -26,10 +26,12 @@ pub use config::Config;
 pub use metrics::Metrics;
 pub use replica::{Replica, strip_hop_by_hop};
 
-use crate::exchange::{Error, Kind};
+use crate::exchange::{Error, Kind, Name};
 
 /// An engine: equal replicas behind one name.
 pub struct Engine {
+    /// Its name.
+    pub name: Name,
     /// How it is to be treated.
     pub config: Config,
     /// Its replicas.
@@ -38,14 +40,14 @@ pub struct Engine {
 
 impl Engine {
     /// An engine from its configuration.
-    pub fn new(config: Config, metrics: &Metrics) -> Result<Self, Error> {
+    pub fn new(name: Name, config: Config, metrics: &Metrics) -> Result<Self, Error> {
         let replica = |url: &String| {
             let address = config::Address::parse(url).map_err(|problem| Error::new(Kind::Internal, problem))?;
-            let metrics = metrics.replica(&config.name, &address.authority);
-            Replica::new(&config, address, metrics).map(Arc::new)
+            let metrics = metrics.replica(&name, &address.authority);
+            Replica::new(name.clone(), &config, address, metrics).map(Arc::new)
         };
         let replicas = config.replicas.iter().map(replica).collect::<Result<_, _>>()?;
-        Ok(Self { config, replicas })
+        Ok(Self { name, config, replicas })
     }
 
     /// The least loaded replica that may be called and was not tried yet; healthy ones first.

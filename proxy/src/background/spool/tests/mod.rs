@@ -9,11 +9,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::disk::{Disk, Local};
 use super::reader::{Batch, Limits};
-use super::recovery::{self, Spool};
+use super::recovery::{self, Error, Spool};
 use super::{Config, Fsync, Metrics, ReadError, Reader, Seq};
 use crate::exchange::ByteSize;
 
@@ -91,7 +91,18 @@ fn open(config: Config) -> Spool {
 }
 
 fn open_on(config: Config, disk: Arc<dyn Disk>) -> Spool {
-    recovery::open(config, disk, Metrics::register(&prometheus::Registry::new()).unwrap()).unwrap()
+    opened(&config, disk, &Metrics::register(&prometheus::Registry::new()).unwrap())
+}
+
+fn opened(config: &Config, disk: Arc<dyn Disk>, metrics: &Metrics) -> Spool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match recovery::open(config.clone(), disk.clone(), metrics.clone()) {
+            // A process that another test forks holds every lock of this one until its exec.
+            Err(Error::Locked(_)) if Instant::now() < deadline => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn read(reader: &Reader, records: usize) -> Result<Option<Batch>, ReadError> {
