@@ -1,1 +1,3 @@
 //! Critics judge text. This crate knows no HTTP, no ClickHouse and no proxy.
+
+pub mod personal_data;

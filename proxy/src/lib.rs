@@ -6,6 +6,7 @@
 //! `inline`, `background` and `config` (their `mod.rs`) wire parts; `app` wires everything.
 
 pub mod background;
+pub mod cli;
 pub mod config;
 pub mod console;
 pub mod exchange;

@@ -157,7 +157,7 @@ pub struct StoredAttempt {
 }
 
 /// Records that could not be kept: every later statistic must respect them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StoredGap {
     /// Identity, so that re-delivery is harmless.

@@ -44,6 +44,10 @@ pub struct Outcome {
     pub requests: u64,
     /// Events in them.
     pub events: u64,
+    /// Whole answers before, within and after the window.
+    pub all_requests: u64,
+    /// Events in them.
+    pub all_events: u64,
     /// Answers that were not a whole 200.
     pub faults: u64,
     /// The first fault in words.
@@ -118,6 +122,10 @@ impl Shared<'_> {
         while let Some(intended) = self.next(began) {
             let result = connection.exchange(&self.load.request);
             let counts = self.measuring.load(Ordering::Relaxed);
+            if let Ok(seen) = &result {
+                outcome.all_requests += 1;
+                outcome.all_events += seen.events;
+            }
             match result {
                 Ok(seen) if counts => outcome.note(intended, seen),
                 Ok(_) => {}
@@ -169,6 +177,8 @@ impl Outcome {
     fn add(&mut self, part: Self) {
         self.requests += part.requests;
         self.events += part.events;
+        self.all_requests += part.all_requests;
+        self.all_events += part.all_events;
         self.faults += part.faults;
         self.fault = self.fault.take().or(part.fault);
         self.latencies.extend(part.latencies);

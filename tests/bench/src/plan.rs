@@ -8,6 +8,7 @@ use std::io::{Result, Write};
 use std::time::Duration;
 
 use crate::load::{Load, Outcome, Pace, run};
+use crate::process::Usage;
 use crate::target::Target;
 
 /// One kind of load.
@@ -40,6 +41,8 @@ pub struct Sample {
     pub processor: Duration,
     /// Processor time of the store's process within the window.
     pub store: Duration,
+    /// Processor time of the proxy for the whole load, warming up and catching up included.
+    pub whole: Duration,
     /// Records that Weir could not keep, of all that were offered in this measure.
     pub lost: f64,
     /// Resident bytes of the proxy at the end of the window.
@@ -130,18 +133,43 @@ pub fn go(measures: &[Measure], targets: &[Target], rounds: usize) -> Result<Sam
 }
 
 fn take(measure: &Measure, target: &Target) -> Sample {
-    let offered = || (target.metric("weir_exchanges_total"), target.metric("weir_outbox_refused_total"));
-    let before = offered();
+    let of_proxy = |from: Usage, to: Usage| {
+        let (own, children) = (to.own.saturating_sub(from.own), to.children.saturating_sub(from.children));
+        if target.counts_children() { (own + children, Duration::ZERO) } else { (own, children) }
+    };
+    let (before, records) = (target.usage(), Records::of(target));
     let mut marks = Vec::with_capacity(2);
     let outcome = run(target.address, &measure.load, || marks.push(target.usage()));
-    let after = offered();
-    let [from, to] = marks[..] else { return Sample { outcome, ..Sample::default() } };
-    let (own, children) = (to.own.saturating_sub(from.own), to.children.saturating_sub(from.children));
-    let (processor, store) = if target.counts_children() { (own + children, Duration::ZERO) } else { (own, children) };
-    let lost = (after.1 - before.1) / (after.0 - before.0).max(1.0);
-    // What Weir still has to write must not disturb the next target.
+    // What Weir still has to write is its work too, and must not disturb the next target.
     target.settle(Duration::from_secs(5));
-    Sample { outcome, processor, store, lost, resident_bytes: to.own_bytes }
+    let (whole, _) = of_proxy(before, target.usage());
+    let [from, to] = marks[..] else { return Sample { outcome, whole, ..Sample::default() } };
+    let (processor, store) = of_proxy(from, to);
+    let lost = Records::of(target).lost_since(&records);
+    Sample { outcome, processor, store, whole, lost, resident_bytes: to.own_bytes }
+}
+
+/// What became of the records, as Weir counts it.
+struct Records {
+    taken: f64,
+    refused: f64,
+    lost: f64,
+}
+
+impl Records {
+    fn of(target: &Target) -> Self {
+        Self {
+            taken: target.metric("weir_recorder_records_total"),
+            refused: target.metric("weir_outbox_refused_total"),
+            lost: target.metric("weir_recorder_lost_total"),
+        }
+    }
+
+    /// Share of records that were not kept.
+    fn lost_since(&self, before: &Self) -> f64 {
+        let refused = self.refused - before.refused;
+        (refused + self.lost - before.lost) / (self.taken - before.taken + refused).max(1.0)
+    }
 }
 
 fn say(round: usize, measure: &Measure, target: &Target, sample: &Sample) -> Result<()> {
@@ -157,10 +185,11 @@ fn say(round: usize, measure: &Measure, target: &Target, sample: &Sample) -> Res
     let round = round + 1;
     writeln!(
         std::io::stdout(),
-        "round {round}  {:10} {:17} {rate}, {:.1} us{faults}",
+        "round {round}  {:10} {:17} {rate}, {:.1} us, lost {:.3}{faults}",
         measure.name,
         target.name,
-        sample.cost_us(measure.unit)
+        sample.whole_cost_us(measure.unit),
+        sample.lost
     )
 }
 
@@ -173,6 +202,15 @@ impl Sample {
     /// Processor time of the store's process for each unit in microseconds.
     pub fn store_cost_us(&self, unit: Unit) -> f64 {
         self.store.as_secs_f64() * 1e6 / self.count(unit)
+    }
+
+    /// Processor time for each unit in microseconds, what is done after the answers included.
+    pub fn whole_cost_us(&self, unit: Unit) -> f64 {
+        let count = match unit {
+            Unit::Request => self.outcome.all_requests,
+            Unit::Event => self.outcome.all_events,
+        };
+        self.whole.as_secs_f64() * 1e6 / count.max(1) as f64
     }
 
     fn count(&self, unit: Unit) -> f64 {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::exchange::{Fault, Period};
 
 /// When the breaker opens and for how long.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Consecutive faults of the engine that open the breaker.

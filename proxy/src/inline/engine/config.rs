@@ -4,93 +4,60 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::breaker;
-use crate::exchange::{EngineKind, Fault, Name, Period};
+use crate::exchange::{EngineKind, Fault, Period};
 
-/// One engine: a model server, or several equal ones.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// One engine: a model server, or several equal ones. Routes, metrics and records speak of it
+/// by its name, which is its key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Name by which routes, metrics and records speak of it.
-    pub name: Name,
     /// The program that serves the model; decides how health, version and metrics are read.
     /// Left out, it is found out by asking the engine.
-    #[serde(default)]
     pub kind: Option<EngineKind>,
     /// Base URLs of its replicas, as in `["http://127.0.0.1:8000"]`. A path is put before
     /// every request path; a closing `/v1` is ignored. `http` only.
     pub replicas: Vec<String>,
     /// Name of the environment variable that holds the engine's own API key. With it, the
     /// client's `Authorization` is replaced by this key.
-    #[serde(default)]
     pub api_key_env: Option<String>,
     /// How long a new connection may take.
-    #[serde(default = "connect")]
     pub connect_timeout: Period,
     /// How long a stream's first piece may take. Long prompts are slow: be patient here.
-    #[serde(default = "first_token")]
     pub first_token_timeout: Period,
     /// The longest pause between two pieces of an answer.
-    #[serde(default = "inter_token")]
     pub inter_token_timeout: Period,
     /// How long the whole answer may take, the wait of a non-streamed answer included.
-    #[serde(default = "total")]
     pub total_timeout: Period,
     /// Idle connections kept for each replica.
-    #[serde(default = "max_idle")]
     pub max_idle_connections: usize,
     /// How long a connection may lie idle before it is closed. Keep it under the engine's
     /// own limit (llama.cpp and uvicorn close after 5 s by default).
-    #[serde(default = "idle")]
     pub idle_timeout: Period,
     /// How often health, version and metrics of each replica are asked for.
-    #[serde(default = "probe")]
     pub probe_interval: Period,
     /// When to stop calling a replica that keeps failing.
-    #[serde(default)]
     pub breaker: breaker::Config,
 }
 
-fn connect() -> Period {
-    Period::secs(2)
-}
-fn first_token() -> Period {
-    Period::secs(300)
-}
-fn inter_token() -> Period {
-    Period::secs(120)
-}
-fn total() -> Period {
-    Period::secs(1800)
-}
-fn max_idle() -> usize {
-    256
-}
-fn idle() -> Period {
-    Period::millis(4500)
-}
-fn probe() -> Period {
-    Period::secs(5)
-}
-
-impl Config {
-    /// An engine with default patience.
-    pub fn new(name: Name, replicas: Vec<String>) -> Self {
+impl Default for Config {
+    fn default() -> Self {
         Self {
-            name,
             kind: None,
-            replicas,
+            replicas: Vec::new(),
             api_key_env: None,
-            connect_timeout: connect(),
-            first_token_timeout: first_token(),
-            inter_token_timeout: inter_token(),
-            total_timeout: total(),
-            max_idle_connections: max_idle(),
-            idle_timeout: idle(),
-            probe_interval: probe(),
+            connect_timeout: Period::secs(2),
+            first_token_timeout: Period::secs(300),
+            inter_token_timeout: Period::secs(120),
+            total_timeout: Period::secs(1800),
+            max_idle_connections: 256,
+            idle_timeout: Period::millis(4500),
+            probe_interval: Period::secs(5),
             breaker: breaker::Config::default(),
         }
     }
+}
 
+impl Config {
     /// What is wrong with the values.
     pub fn faults(&self, path: &str) -> Vec<Fault> {
         let mut faults = self.breaker.faults(&format!("{path}.breaker"));

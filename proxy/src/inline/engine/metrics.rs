@@ -2,6 +2,7 @@
 
 use prometheus::{Gauge, GaugeVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use super::dialect::EngineState;
 use crate::exchange::Name;
 
 /// Metrics of all replicas.
@@ -10,7 +11,21 @@ pub struct Metrics {
     up: IntGaugeVec,
     in_flight: IntGaugeVec,
     breaker: GaugeVec,
+    told: [GaugeVec; 5],
 }
+
+/// What engines tell of themselves: metric, its help, and where it is in the state.
+const TOLD: [(&str, &str, fn(&EngineState) -> Option<f64>); 5] = [
+    ("weir_engine_requests_running", "Requests being generated, as the engine tells", |s| s.running),
+    ("weir_engine_requests_waiting", "Requests waiting inside the engine, as it tells", |s| s.waiting),
+    ("weir_engine_kv_cache_used_ratio", "Share of the KV cache in use, as the engine tells", |s| s.kv_cache_used_ratio),
+    ("weir_engine_prefix_cache_hit_ratio", "Prefix cache hits by queries, as the engine tells", |s| {
+        s.prefix_cache_hit_ratio
+    }),
+    ("weir_engine_preemptions", "Requests thrown out of the running batch since the engine's start", |s| {
+        s.preemptions_total
+    }),
+];
 
 /// Metrics of one replica, resolved once.
 #[derive(Clone, Debug)]
@@ -21,6 +36,17 @@ pub struct ReplicaMetrics {
     pub in_flight: IntGauge,
     /// 0 closed, 0.5 trial, 1 open.
     pub breaker: Gauge,
+    told: [GaugeVec; 5],
+    labels: [String; 2],
+}
+
+impl ReplicaMetrics {
+    /// Shows what the engine tells. What it never told has no series, rather than a zero.
+    pub(super) fn set_state(&self, state: &EngineState) {
+        for (gauge, (_, _, read)) in self.told.iter().zip(TOLD) {
+            read(state).into_iter().for_each(|value| gauge.with_label_values(&self.labels).set(value));
+        }
+    }
 }
 
 impl Metrics {
@@ -37,7 +63,13 @@ impl Metrics {
         registry.register(Box::new(up.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
         registry.register(Box::new(breaker.clone()))?;
-        Ok(Self { up, in_flight, breaker })
+        let gauge = |(name, help, _): (&str, &str, _)| GaugeVec::new(Opts::new(name, help), labels);
+        let [a, b, c, d, e] = TOLD;
+        let told = [gauge(a)?, gauge(b)?, gauge(c)?, gauge(d)?, gauge(e)?];
+        for gauge in &told {
+            registry.register(Box::new(gauge.clone()))?;
+        }
+        Ok(Self { up, in_flight, breaker, told })
     }
 
     /// The metrics of one replica.
@@ -47,6 +79,8 @@ impl Metrics {
             up: self.up.with_label_values(labels),
             in_flight: self.in_flight.with_label_values(labels),
             breaker: self.breaker.with_label_values(labels),
+            told: self.told.clone(),
+            labels: labels.map(str::to_owned),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod config;
 pub mod dialect;
 pub mod metrics;
 mod pool;
+pub mod probe;
 mod replica;
 mod wire;
 
@@ -25,10 +26,12 @@ pub use config::Config;
 pub use metrics::Metrics;
 pub use replica::{Replica, strip_hop_by_hop};
 
-use crate::exchange::{Error, Kind};
+use crate::exchange::{Error, Kind, Name};
 
 /// An engine: equal replicas behind one name.
 pub struct Engine {
+    /// Its name.
+    pub name: Name,
     /// How it is to be treated.
     pub config: Config,
     /// Its replicas.
@@ -37,23 +40,20 @@ pub struct Engine {
 
 impl Engine {
     /// An engine from its configuration.
-    pub fn new(config: Config, metrics: &Metrics) -> Result<Self, Error> {
+    pub fn new(name: Name, config: Config, metrics: &Metrics) -> Result<Self, Error> {
         let replica = |url: &String| {
             let address = config::Address::parse(url).map_err(|problem| Error::new(Kind::Internal, problem))?;
-            let metrics = metrics.replica(&config.name, &address.authority);
-            Replica::new(&config, address, metrics).map(Arc::new)
+            let metrics = metrics.replica(&name, &address.authority);
+            Replica::new(name.clone(), &config, address, metrics).map(Arc::new)
         };
         let replicas = config.replicas.iter().map(replica).collect::<Result<_, _>>()?;
-        Ok(Self { config, replicas })
+        Ok(Self { name, config, replicas })
     }
 
     /// The least loaded replica that may be called and was not tried yet; healthy ones first.
     fn choose(&self, tried: &[Arc<Replica>], now: Instant) -> Option<&Arc<Replica>> {
         let untried = |replica: &&Arc<Replica>| !tried.iter().any(|t| Arc::ptr_eq(t, replica));
-        let load = |replica: &&Arc<Replica>| {
-            let unhealthy = !replica.healthy.load(std::sync::atomic::Ordering::Relaxed);
-            (unhealthy, replica.in_flight())
-        };
+        let load = |replica: &&Arc<Replica>| (!replica.is_healthy(), replica.in_flight());
         self.replicas.iter().filter(untried).filter(|replica| replica.admits(now)).min_by_key(load)
     }
 }

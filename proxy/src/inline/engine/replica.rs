@@ -12,6 +12,7 @@ use http_body_util::Full;
 
 use super::breaker::{self, Event, State};
 use super::config::{Address, Config};
+use super::dialect::EngineState;
 use super::metrics::ReplicaMetrics;
 use super::pool::Pool;
 use crate::exchange::{EngineKind, Error, Fingerprint, Kind, Name, Request, TraceContext};
@@ -28,8 +29,9 @@ pub struct Replica {
     pub fingerprint: ArcSwap<Fingerprint>,
     /// Its program: configured, or found out by the probe.
     pub kind: ArcSwap<EngineKind>,
-    /// Whether the last probes reached it.
-    pub healthy: AtomicBool,
+    /// Whether the last probes reached it; taken for granted until the first one says otherwise.
+    healthy: AtomicBool,
+    state: ArcSwap<EngineState>,
     metrics: ReplicaMetrics,
     in_flight: AtomicUsize,
     breaker: Mutex<State>,
@@ -41,18 +43,19 @@ pub struct Replica {
 
 impl Replica {
     /// A replica at an address that [`Config::faults`] found good.
-    pub fn new(config: &Config, address: Address, metrics: ReplicaMetrics) -> Result<Self, Error> {
+    pub fn new(engine: Name, config: &Config, address: Address, metrics: ReplicaMetrics) -> Result<Self, Error> {
         let internal = |fault: http::header::InvalidHeaderValue| {
             Error::new(Kind::Internal, "the engine's host or key is no header value").detail(fault)
         };
         let key = config.api_key_env.as_ref().and_then(|name| std::env::var(name).ok());
         Ok(Self {
-            engine: config.name.clone(),
+            engine,
             authority: address.authority.as_str().into(),
             pool: Pool::new(address.authority.clone(), config.max_idle_connections, *config.idle_timeout),
             fingerprint: ArcSwap::default(),
             kind: ArcSwap::from_pointee(config.kind.unwrap_or_default()),
             healthy: AtomicBool::new(true),
+            state: ArcSwap::default(),
             metrics,
             in_flight: AtomicUsize::new(0),
             breaker: Mutex::default(),
@@ -65,12 +68,12 @@ impl Replica {
 
     /// Whether a call may be made now: its breaker admits one.
     pub fn admits(&self, now: Instant) -> bool {
-        self.state().admits(&self.breaker_config, now)
+        self.breaker().admits(&self.breaker_config, now)
     }
 
     /// How long until a call may be made.
     pub fn wait(&self, now: Instant) -> Duration {
-        self.state().wait(&self.breaker_config, now)
+        self.breaker().wait(&self.breaker_config, now)
     }
 
     /// Exchanges that wait for this replica now.
@@ -127,16 +130,29 @@ impl Replica {
         *state = next;
     }
 
-    /// Notes what a probe found.
-    pub fn set_healthy(&self, healthy: bool) {
-        self.metrics.up.set(i64::from(healthy));
-        if self.healthy.swap(healthy, Ordering::Relaxed) != healthy {
-            let state = if healthy { "up" } else { "down" };
-            tracing::warn!(engine = %self.engine, replica = %self.authority, state, "engine health changed");
-        }
+    /// Whether the last probes reached it.
+    pub fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
     }
 
-    fn state(&self) -> State {
+    /// Notes what a probe found; tells what was noted before.
+    pub(super) fn set_healthy(&self, healthy: bool) -> bool {
+        self.metrics.up.set(i64::from(healthy));
+        self.healthy.swap(healthy, Ordering::Relaxed)
+    }
+
+    /// Notes what the engine says of its load.
+    pub(super) fn set_state(&self, state: EngineState) {
+        self.metrics.set_state(&state);
+        self.state.store(Arc::new(state));
+    }
+
+    /// What the engine last said of its load.
+    pub fn state(&self) -> Arc<EngineState> {
+        self.state.load_full()
+    }
+
+    fn breaker(&self) -> State {
         *self.breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

@@ -3,7 +3,7 @@
 //! Keys are kept as BLAKE3 hashes only. A key is looked up by its hash, so that comparing
 //! takes the same time whatever the key is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,24 +15,18 @@ use serde::{Deserialize, Serialize};
 use super::rate::Bucket;
 use crate::exchange::{Error, Fault, Kind, Name};
 
-/// One tenant.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// One tenant. Metrics and records speak of it by its name, which is its key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Name by which metrics and records speak of it.
-    pub name: Name,
     /// BLAKE3 hashes of its API keys in hex, as `weir key` prints them.
-    #[serde(default)]
     pub key_hashes: Vec<String>,
     /// Requests per minute; no limit where left out.
-    #[serde(default)]
     pub requests_per_minute: Option<u64>,
     /// Tokens per minute, prompt and completion together; no limit where left out. Charged
     /// when an answer is over, so a burst may go over once and is waited for after.
-    #[serde(default)]
     pub tokens_per_minute: Option<u64>,
     /// Exchanges of this tenant at one time; no limit of its own where left out.
-    #[serde(default)]
     pub max_in_flight: Option<usize>,
 }
 
@@ -78,10 +72,10 @@ pub struct Tenant {
 pub struct Seat(Arc<Tenant>);
 
 impl Tenant {
-    fn new(config: &Config) -> Self {
+    fn new(name: Name, config: &Config) -> Self {
         let bucket = |limit: Option<u64>| limit.map(|limit| Mutex::new(Bucket::new(limit, Instant::now())));
         Self {
-            name: config.name.clone(),
+            name,
             requests: bucket(config.requests_per_minute),
             tokens: bucket(config.tokens_per_minute),
             max_in_flight: config.max_in_flight.unwrap_or(usize::MAX),
@@ -91,8 +85,7 @@ impl Tenant {
 
     /// Everybody, where no tenants are configured.
     pub fn open(name: Name) -> Self {
-        let (key_hashes, requests_per_minute, tokens_per_minute, max_in_flight) = (Vec::new(), None, None, None);
-        Self::new(&Config { name, key_hashes, requests_per_minute, tokens_per_minute, max_in_flight })
+        Self::new(name, &Config::default())
     }
 
     /// Lets an exchange begin, if the tenant's limits do.
@@ -155,10 +148,10 @@ const KEY_HEADERS: [HeaderName; 3] =
 
 impl Tenants {
     /// Tenants from their configuration; with none, everybody is the tenant `default`.
-    pub fn new(configs: &[Config], default: Name) -> Self {
+    pub fn new(configs: &BTreeMap<Name, Config>, default: Name) -> Self {
         let mut by_key = HashMap::new();
-        for config in configs {
-            let tenant = Arc::new(Tenant::new(config));
+        for (name, config) in configs {
+            let tenant = Arc::new(Tenant::new(name.clone(), config));
             let hashes = config.key_hashes.iter().filter_map(|hash| blake3::Hash::from_hex(hash).ok());
             by_key.extend(hashes.map(|hash| (hash, tenant.clone())));
         }
@@ -194,14 +187,17 @@ impl Tenants {
 mod tests {
     use super::*;
 
-    fn config(name: &str, key: &str) -> Config {
-        let text = format!("name = '{name}'\nkey_hashes = ['{}']", blake3::hash(key.as_bytes()));
-        toml::from_str(&text).unwrap()
+    fn config(key: &str) -> Config {
+        Config { key_hashes: vec![blake3::hash(key.as_bytes()).to_string()], ..Config::default() }
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
     }
 
     #[test]
     fn a_key_opens_its_own_tenant_and_never_reaches_the_engine() {
-        let tenants = Tenants::new(&[config("a", "ka"), config("b", "kb")], Name::new("default").unwrap());
+        let tenants = Tenants::new(&[(name("a"), config("ka")), (name("b"), config("kb"))].into(), name("default"));
         for (header, value, tenant) in
             [("authorization", "Bearer ka", "a"), ("x-api-key", "kb", "b"), ("api-key", "ka", "a")]
         {
@@ -220,16 +216,16 @@ mod tests {
 
     #[test]
     fn limits_refuse_with_the_time_to_wait() {
-        let limited = Config { requests_per_minute: Some(2), max_in_flight: Some(1), ..config("a", "ka") };
-        let tenant = Arc::new(Tenant::new(&limited));
+        let limited = Config { requests_per_minute: Some(2), max_in_flight: Some(1), ..config("ka") };
+        let tenant = Arc::new(Tenant::new(name("a"), &limited));
         let seat = tenant.enter().unwrap();
         assert_eq!(tenant.enter().unwrap_err().kind, Kind::RateLimited);
         drop(seat);
         drop(tenant.enter().unwrap());
         let refused = tenant.enter().unwrap_err();
         assert!(refused.retry_after.unwrap() > Duration::from_secs(25), "{refused:?}");
-        let tokens = Config { tokens_per_minute: Some(60), ..config("t", "kt") };
-        let tenant = Arc::new(Tenant::new(&tokens));
+        let tokens = Config { tokens_per_minute: Some(60), ..config("kt") };
+        let tenant = Arc::new(Tenant::new(name("t"), &tokens));
         drop(tenant.enter().unwrap());
         tenant.charge_tokens(120);
         assert!(tenant.enter().unwrap_err().retry_after.unwrap() > Duration::from_secs(55));

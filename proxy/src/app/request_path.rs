@@ -1,0 +1,88 @@
+//! Builds the request path from the configuration, anew at each reload.
+//!
+//! What lives longer than a configuration is kept: engines that did not change (with their
+//! connections and breakers), the gate, tenants that did not change (with their rates).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::config::Config;
+use crate::exchange::draft::OnRefused;
+use crate::exchange::{Name, Outbox};
+use crate::inline::{Path, Policy, accept, admit, answer, engine, identify};
+
+/// What outlives a configuration.
+pub(super) struct Builder {
+    pub(super) outbox: Outbox,
+    pub(super) on_refused: OnRefused,
+    pub(super) engine_metrics: engine::Metrics,
+    pub(super) admit_metrics: admit::Metrics,
+}
+
+/// A path and what it was built from.
+pub(super) struct Built {
+    pub(super) path: Arc<Path>,
+    pub(super) engines: BTreeMap<Name, Arc<engine::Engine>>,
+    config: Config,
+}
+
+impl Builder {
+    /// The path of a configuration that was found good. `before` is the one in force.
+    pub(super) fn build(&self, config: &Config, before: Option<&Built>) -> anyhow::Result<Built> {
+        let engines = self.engines(config, before)?;
+        let default = Name::new("default").context("the built-in name is a name")?;
+        let routes = match config.routes.is_empty() {
+            true => vec![identify::route::Config::catch_all(default.clone(), engines.keys().cloned().collect())],
+            false => config.routes.clone(),
+        };
+        let policies = routes.iter().map(|route| policy(route, &engines)).collect();
+        let kept = before.filter(|before| before.config.tenants == config.tenants);
+        let tenants = match kept {
+            Some(before) => before.path.directory.tenants.clone(),
+            None => Arc::new(identify::Tenants::new(&config.tenants, default)),
+        };
+        let kept = before.filter(|before| before.config.limits == config.limits);
+        let admission = match kept {
+            Some(before) => before.path.admission.clone(),
+            None => Arc::new(admit::Admission::new(config.limits.clone(), self.admit_metrics.clone())),
+        };
+        let path = Arc::new(Path {
+            accept: config.server.clone(),
+            budget: before.map_or_else(|| accept::Budget::new(config.server.max_held_bytes), |b| b.path.budget.clone()),
+            directory: identify::Directory { tenants, routes },
+            admission,
+            policies,
+            outbox: self.outbox.clone(),
+            on_refused: self.on_refused.clone(),
+            nobody: Name::new("none").context("the built-in name is a name")?,
+        });
+        Ok(Built { path, engines, config: config.clone() })
+    }
+
+    fn engines(
+        &self,
+        config: &Config,
+        before: Option<&Built>,
+    ) -> anyhow::Result<BTreeMap<Name, Arc<engine::Engine>>> {
+        let mut engines = BTreeMap::new();
+        for (name, engine_config) in &config.engines {
+            let kept = before.and_then(|before| before.engines.get(name)).filter(|kept| kept.config == *engine_config);
+            let engine = match kept {
+                Some(kept) => kept.clone(),
+                None => Arc::new(engine::Engine::new(name.clone(), engine_config.clone(), &self.engine_metrics)?),
+            };
+            engines.insert(name.clone(), engine);
+        }
+        Ok(engines)
+    }
+}
+
+fn policy(route: &identify::route::Config, engines: &BTreeMap<Name, Arc<engine::Engine>>) -> Policy {
+    let engines = route.engines.iter().filter_map(|name| engines.get(name)).cloned().collect();
+    let plan = engine::Plan { engines, max_attempts: route.max_attempts, total_timeout: route.total_timeout.map(|p| *p) };
+    let keep_alive = Some(*route.sse_keep_alive).filter(|period| !period.is_zero());
+    let settings = answer::Settings { capture_bytes: route.capture_bytes.bytes(), keep_alive };
+    Policy { plan: Arc::new(plan), settings }
+}

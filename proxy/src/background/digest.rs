@@ -1,1 +1,0 @@
-//! Turns a raw record into what is kept of it.

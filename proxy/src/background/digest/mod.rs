@@ -1,0 +1,366 @@
+//! Turns a raw record into what is kept of it.
+//!
+//! Promises: pure of IO and clocks; whatever the bytes, it gives a row; every text in the
+//! row has gone through the redaction port. Where the engine told no token counts, the
+//! completion's are estimated and marked so; tokens generated for a client that had left
+//! are counted as wasted; a prompt that the engine seems to have cut becomes an event too.
+//! What it must not know: how text is redacted, how prompts are judged, where rows go.
+
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::exchange::completion::{self, Completion};
+use crate::exchange::conversation::{self, Conversation};
+use crate::exchange::record::Answerer;
+use crate::exchange::stored::{Stored, StoredAttempt, StoredEvent, StoredExchange};
+use crate::exchange::{Api, Attempt, ByteSize, Fault, Fingerprint, Outcome, Record};
+
+/// How much of each exchange is kept.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Bytes kept of a request body. Longer ones are cut and marked. Default: 1MiB.
+    pub request_bytes: ByteSize,
+    /// Bytes kept of a response body. Longer ones are cut and marked. Default: 1MiB.
+    pub response_bytes: ByteSize,
+    /// Bytes kept of the last user message and of the answer as plain text, each; these
+    /// columns serve search. Default: 64KiB.
+    pub text_bytes: ByteSize,
+}
+
+/// Takes secrets and personal data out of text. The number is how many were found.
+pub trait Redact {
+    /// Plain text.
+    fn text<'a>(&self, text: Cow<'a, str>) -> (Cow<'a, str>, u32);
+    /// A body of this content type, whose form stays.
+    fn body<'a>(&self, content_type: &str, body: Cow<'a, str>) -> (Cow<'a, str>, u32);
+    /// Headers that may be kept.
+    fn headers(&self, headers: &HeaderMap) -> (Vec<(String, String)>, u32);
+}
+
+/// Says how many tokens a prompt should have, and whether the engine cut it.
+pub trait Expect {
+    /// Judges a prompt by the engine's count, and learns from it.
+    fn prompt(&mut self, prompt: &Prompt<'_>) -> Expected;
+}
+
+/// A prompt of nothing but text, with the engine's count of its tokens.
+#[derive(Debug)]
+pub struct Prompt<'a> {
+    /// Name of the engine.
+    pub engine: &'a str,
+    /// Model that answered.
+    pub model: &'a str,
+    /// Every piece of text in the messages.
+    pub texts: Vec<&'a str>,
+    /// Whether tools were offered, whose definitions the engine counts too.
+    pub offers_tools: bool,
+    /// Tokens that the engine counted, cached ones included.
+    pub counted: u32,
+}
+
+/// What is expected of a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Tokens; 0 where nothing can be said.
+    pub tokens: u32,
+    /// Whether the engine seems to have cut it.
+    pub truncated: bool,
+}
+
+/// What sampling decided, as it goes into the row.
+#[derive(Clone, Copy, Debug)]
+pub struct Inclusion {
+    /// Probability with which such exchanges are kept, in (0, 1].
+    pub probability: f64,
+    /// Why it was kept.
+    pub reason: &'static str,
+}
+
+/// Turns records into rows; remembers the last fingerprint so as not to write it out anew.
+#[derive(Debug)]
+pub struct Digester {
+    config: Config,
+    instance: String,
+    fingerprint: Option<Written>,
+}
+
+/// A fingerprint written out.
+#[derive(Debug)]
+struct Written {
+    of: Arc<Fingerprint>,
+    digest: String,
+    json: String,
+}
+
+/// What is read from the two bodies.
+#[derive(Debug, Default)]
+struct Read {
+    conversation: Option<Conversation>,
+    completion: Option<Completion>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { request_bytes: ByteSize::mib(1), response_bytes: ByteSize::mib(1), text_bytes: ByteSize::kib(64) }
+    }
+}
+
+impl Config {
+    /// Everything that is wrong with it.
+    pub fn faults(&self, path: &str) -> Vec<Fault> {
+        // One spool record holds both bodies and both texts.
+        let sizes = [
+            ("request_bytes", self.request_bytes),
+            ("response_bytes", self.response_bytes),
+            ("text_bytes", self.text_bytes),
+        ];
+        let large = sizes.iter().filter(|(_, size)| *size > ByteSize::mib(64));
+        large
+            .map(|(key, size)| {
+                Fault::new(format!("{path}.{key}"), format!("{size} is too much"), "write 64MiB or less")
+            })
+            .collect()
+    }
+}
+
+impl Digester {
+    /// Makes a digester; `instance` is the name of this Weir in every row.
+    pub fn new(config: &Config, instance: &str) -> Self {
+        Self { config: config.clone(), instance: instance.to_owned(), fingerprint: None }
+    }
+
+    /// What is kept of a record: the exchange, and perhaps an event.
+    pub fn digest(
+        &mut self,
+        record: &Record,
+        inclusion: Inclusion,
+        redact: &dyn Redact,
+        expect: &mut dyn Expect,
+    ) -> (Stored, Option<Stored>) {
+        let read = read(record);
+        self.assemble(record, &read, inclusion, redact, expect)
+    }
+
+    /// What is read of a record that is not kept: everything but its text and its prompt's length.
+    pub fn outline(&mut self, record: &Record) -> StoredExchange {
+        let mut row = StoredExchange::default();
+        self.begin(&mut row, record, &completion_of(record));
+        row
+    }
+
+    fn begin(&mut self, row: &mut StoredExchange, record: &Record, completion: &Option<Completion>) {
+        identity(row, record);
+        course(row, record);
+        timings(row, record);
+        if let Some(answerer) = &record.engine {
+            self.engine(row, answerer);
+        }
+        usage(row, record, completion.as_ref());
+    }
+
+    fn assemble(
+        &mut self,
+        record: &Record,
+        read: &Read,
+        inclusion: Inclusion,
+        redact: &dyn Redact,
+        expect: &mut dyn Expect,
+    ) -> (Stored, Option<Stored>) {
+        let mut row = StoredExchange {
+            inclusion_probability: inclusion.probability,
+            sample_reason: inclusion.reason.to_owned(),
+            weir_version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.instance.clone(),
+            ..StoredExchange::default()
+        };
+        self.begin(&mut row, record, &read.completion);
+        let event = self.expectation(&mut row, record, read, expect);
+        text::fill(&mut row, record, read, &self.config, redact);
+        (Stored::Exchange(Box::new(row)), event.map(Stored::Event))
+    }
+
+    fn engine(&mut self, row: &mut StoredExchange, answerer: &Answerer) {
+        row.engine = answerer.engine.to_string();
+        row.engine_kind = answerer.kind.as_str().to_owned();
+        row.replica = answerer.replica.to_string();
+        let known = self.fingerprint.take().filter(|written| Arc::ptr_eq(&written.of, &answerer.fingerprint));
+        let written = known.unwrap_or_else(|| Written::new(&answerer.fingerprint));
+        row.fingerprint.clone_from(&written.digest);
+        row.fingerprint_json.clone_from(&written.json);
+        self.fingerprint = Some(written);
+    }
+
+    /// Judges the length of the prompt; an event where the engine seems to have cut it.
+    fn expectation(
+        &self,
+        row: &mut StoredExchange,
+        record: &Record,
+        read: &Read,
+        expect: &mut dyn Expect,
+    ) -> Option<StoredEvent> {
+        let prompt = prompt(row, record, read)?;
+        let sent: usize = prompt.texts.iter().map(|text| text.len()).sum();
+        let counted = prompt.counted;
+        let expected = expect.prompt(&prompt);
+        row.expected_prompt_tokens = expected.tokens;
+        row.prompt_truncated = expected.truncated;
+        let detail = serde_json::json!({
+            "model": row.model_answered, "sent_bytes": sent, "expected_tokens": expected.tokens, "counted_tokens": counted,
+        });
+        expected.truncated.then(|| StoredEvent {
+            event_id: event_id(row.exchange_id, "prompt_truncated"),
+            at: row.started_at,
+            kind: "prompt_truncated".to_owned(),
+            exchange_id: row.exchange_id,
+            tenant: row.tenant.clone(),
+            route: row.route.clone(),
+            engine: row.engine.clone(),
+            detail: detail.to_string(),
+            instance: self.instance.clone(),
+        })
+    }
+}
+
+impl Written {
+    fn new(fingerprint: &Arc<Fingerprint>) -> Self {
+        let json = serde_json::to_string(fingerprint.as_ref()).unwrap_or_default();
+        Self { of: fingerprint.clone(), digest: fingerprint.digest(), json }
+    }
+}
+
+/// Reads both bodies, where they can be read.
+fn read(record: &Record) -> Read {
+    let api = record.request.api;
+    let asked = !matches!(api, Api::Models | Api::Opaque) && text::request_is_plain(record);
+    Read {
+        conversation: if asked { conversation::read(api, &record.request.body) } else { None },
+        completion: completion_of(record),
+    }
+}
+
+fn completion_of(record: &Record) -> Option<Completion> {
+    let (request, response) = (&record.request, &record.response);
+    let plain = text::is_plain(&response.content_encoding);
+    plain.then(|| completion::read(request.api, request.target.path(), response.is_stream(), &response.body)).flatten()
+}
+
+fn identity(row: &mut StoredExchange, record: &Record) {
+    let request = &record.request;
+    row.exchange_id = request.id.0;
+    row.started_at = micros_since_epoch(request.received_at);
+    row.tenant = record.tenant.to_string();
+    row.route = record.route.to_string();
+    row.api = request.api.as_str().to_owned();
+    row.method = request.method.to_string();
+    row.stream = request.facts.stream;
+    if record.trace.trace_id != [0; 16] {
+        row.trace_id = hex(&record.trace.trace_id);
+        row.span_id = hex(&record.trace.span_id);
+    }
+}
+
+fn course(row: &mut StoredExchange, record: &Record) {
+    row.status = record.status;
+    row.outcome = record.outcome.as_str().to_owned();
+    row.error_kind = record.error.as_ref().map_or_else(String::new, |error| error.kind.as_str().to_owned());
+    row.attempts = record.attempts.iter().map(attempt).collect();
+    row.request_bytes = record.request.body.len() as u64;
+    row.response_bytes = record.response.total_bytes;
+    row.events = record.response.events;
+}
+
+fn attempt(attempt: &Attempt) -> StoredAttempt {
+    StoredAttempt {
+        engine: attempt.engine.to_string(),
+        replica: attempt.replica.to_string(),
+        started_us: micros(attempt.started),
+        took_us: micros(attempt.took),
+        status: attempt.status,
+        error_kind: attempt.error.map_or_else(String::new, |kind| kind.as_str().to_owned()),
+    }
+}
+
+fn timings(row: &mut StoredExchange, record: &Record) {
+    let timings = &record.timings;
+    row.identified_us = moment(timings.identified);
+    row.admitted_us = moment(timings.admitted);
+    row.sent_us = moment(timings.sent);
+    row.head_us = moment(timings.head);
+    row.first_byte_us = moment(timings.first_byte);
+    row.first_token_us = moment(timings.first_token);
+    row.last_byte_us = moment(timings.last_byte);
+    row.total_us = moment(timings.finished);
+    row.longest_gap_us = micros(timings.longest_gap);
+}
+
+/// Token counts: the engine's, or an estimate of the completion's.
+fn usage(row: &mut StoredExchange, record: &Record, completion: Option<&Completion>) {
+    let told = completion.and_then(|completion| completion.usage);
+    if let Some(usage) = told {
+        row.prompt_tokens = usage.prompt_tokens;
+        row.completion_tokens = usage.completion_tokens;
+        row.cached_tokens = usage.cached_tokens;
+        row.reasoning_tokens = usage.reasoning_tokens;
+        row.usage_source = "engine".to_owned();
+    } else if let Some(completion) = completion {
+        row.completion_tokens = text::estimate_tokens(record, completion);
+        if row.completion_tokens > 0 {
+            row.usage_source = "estimated".to_owned();
+        }
+    }
+    if record.outcome == Outcome::ClientLeft {
+        row.wasted_tokens = row.completion_tokens;
+    }
+}
+
+/// The prompt, where it can be judged: nothing but text, counted by the engine.
+fn prompt<'a>(row: &'a StoredExchange, record: &'a Record, read: &'a Read) -> Option<Prompt<'a>> {
+    let conversation = read.conversation.as_ref()?;
+    let completion = read.completion.as_ref()?;
+    let counted = completion.usage?.prompt_tokens;
+    let texts = text::texts(conversation)?;
+    let engine = record.engine.as_ref()?.engine.as_str();
+    let answers = matches!(record.request.api, Api::Chat | Api::Completions | Api::Responses | Api::Messages);
+    let model = if completion.model.is_empty() { row.model_requested.as_str() } else { &completion.model };
+    let offers_tools = !conversation.tools.is_empty();
+    (answers && counted > 0).then_some(Prompt { engine, model, texts, offers_tools, counted })
+}
+
+/// An id that is the same whenever the same event is digested again (RFC 9562, version 8).
+fn event_id(exchange: Uuid, kind: &str) -> Uuid {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(exchange.as_bytes()).update(kind.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A moment that was reached is never 0, which means "not reached".
+fn moment(at: Option<Duration>) -> u64 {
+    at.map_or(0, |at| micros(at).max(1))
+}
+
+fn micros_since_epoch(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}

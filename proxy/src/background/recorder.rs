@@ -1,0 +1,386 @@
+//! The thread that empties the outbox: sees every record once, keeps what is to be kept,
+//! hands it to the spool, and accounts for what was lost.
+//!
+//! Promises: it never makes the request path pay for a wake-up while traffic flows (it
+//! polls, and only blocks after a second without records); a loss is kept in memory until
+//! the sink has taken its [`StoredGap`], at most one per reason and second; on stop it
+//! empties the outbox until the deadline, and what it could not empty is one more gap.
+//! What it must not know: sampling, redaction, disk; they come through [`Keeper`] and [`Sink`].
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use uuid::Uuid;
+
+use crate::exchange::Record;
+use crate::exchange::outbox::{Gauge, Inbox};
+use crate::exchange::stored::{Stored, StoredGap};
+
+/// Decides what is kept of a record.
+pub trait Keeper: Send {
+    /// Sees a record, exactly once each, whether or not it will be kept.
+    fn see(&mut self, record: &Record);
+    /// Puts what is kept of it at the end of `out`; nothing where it is not sampled.
+    fn keep(&mut self, record: &Record, out: &mut Vec<Stored>);
+    /// Between records: puts at the end of `out` what else is to be kept.
+    fn between(&mut self, _out: &mut Vec<Stored>) {}
+}
+
+/// Takes payloads for the disk.
+pub trait Sink: Send {
+    /// Takes one payload, or says why not.
+    fn append(&mut self, payload: &[u8]) -> Result<(), Lost>;
+    /// Pushes out what was taken; called when the outbox is empty and at the end.
+    fn flush(&mut self);
+}
+
+/// Why a payload, or a record, was not kept. The word of each is a metric label and the
+/// reason of a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lost {
+    /// The outbox was full when the request path offered a record.
+    OutboxFull,
+    /// The spool has reached its limit.
+    SpoolFull,
+    /// One payload is larger than the spool takes.
+    TooLarge,
+    /// The disk failed.
+    SpoolFailed,
+    /// It could not be encoded.
+    Unencodable,
+    /// Keeping it panicked: a fault of Weir.
+    Panicked,
+    /// The program stopped before its turn came.
+    Stopped,
+}
+
+/// What the recorder counts.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    seen: IntCounter,
+    kept: IntCounter,
+    bytes: IntCounter,
+    lost: IntCounterVec,
+}
+
+/// Where time comes from, so that tests need not wait.
+pub trait Clock: Send {
+    /// Wall clock.
+    fn now(&self) -> SystemTime;
+    /// Monotonic clock.
+    fn instant(&self) -> Instant;
+    /// Lets time pass while the outbox is empty.
+    fn nap(&self, period: Duration);
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MachineClock;
+
+/// Everything that the recorder works with.
+pub struct Parts<K, S, C> {
+    /// The receiving side of the outbox.
+    pub inbox: Inbox,
+    /// The outbox's losses.
+    pub gauge: Arc<Gauge>,
+    /// What is kept.
+    pub keeper: K,
+    /// Where it goes.
+    pub sink: S,
+    /// Time.
+    pub clock: C,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Name of this Weir in its gaps.
+    pub instance: String,
+}
+
+/// A running recorder.
+#[derive(Debug)]
+pub struct Recorder {
+    thread: JoinHandle<()>,
+    stop: Arc<Stop>,
+}
+
+/// How a recorder is told to stop.
+#[derive(Debug, Default)]
+struct Stop {
+    asked: AtomicBool,
+    /// Milliseconds from the request to stop to the deadline.
+    grace_millis: std::sync::atomic::AtomicU64,
+}
+
+/// Records taken in one go before losses are looked at.
+const BATCH: usize = 256;
+/// Pause while the outbox is empty.
+const NAP: Duration = Duration::from_millis(5);
+/// After so long without a record the recorder blocks, and the next record wakes it.
+const IDLE: Duration = Duration::from_secs(1);
+/// Longest block, so that a stop or a loss is noticed.
+const BLOCK: Duration = Duration::from_millis(100);
+/// Gaps of one reason are written no more often than this.
+const GAP_EVERY: Duration = Duration::from_secs(1);
+
+impl Lost {
+    /// Every reason, for tables of metrics and tests.
+    pub const ALL: [Self; 7] = [
+        Self::OutboxFull,
+        Self::SpoolFull,
+        Self::TooLarge,
+        Self::SpoolFailed,
+        Self::Unencodable,
+        Self::Panicked,
+        Self::Stopped,
+    ];
+
+    /// The word used in labels and gaps.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OutboxFull => "outbox_full",
+            Self::SpoolFull => "spool_full",
+            Self::TooLarge => "record_too_large",
+            Self::SpoolFailed => "spool_failed",
+            Self::Unencodable => "unencodable",
+            Self::Panicked => "panicked",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers the counters.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let seen = IntCounter::new("weir_recorder_records_total", "Records taken from the outbox")?;
+        let kept = IntCounter::new("weir_recorder_kept_total", "Payloads that the spool took")?;
+        let bytes = IntCounter::new("weir_recorder_kept_bytes_total", "Bytes of payloads that the spool took")?;
+        let lost = Opts::new("weir_recorder_lost_total", "Records that could not be kept, by reason");
+        let lost = IntCounterVec::new(lost, &["reason"])?;
+        for reason in Lost::ALL {
+            lost.with_label_values(&[reason.as_str()]);
+        }
+        registry.register(Box::new(seen.clone()))?;
+        registry.register(Box::new(kept.clone()))?;
+        registry.register(Box::new(bytes.clone()))?;
+        registry.register(Box::new(lost.clone()))?;
+        Ok(Self { seen, kept, bytes, lost })
+    }
+}
+
+impl Clock for MachineClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn nap(&self, period: Duration) {
+        std::thread::sleep(period);
+    }
+}
+
+impl Recorder {
+    /// Starts the thread. Errors are the system's, when it has no thread to give.
+    pub fn start<K, S, C>(parts: Parts<K, S, C>) -> std::io::Result<Self>
+    where
+        K: Keeper + 'static,
+        S: Sink + 'static,
+        C: Clock + 'static,
+    {
+        let stop = Arc::new(Stop::default());
+        let seen = stop.clone();
+        let thread = std::thread::Builder::new().name("weir-recorder".to_owned());
+        let thread = thread.spawn(move || Work::new(parts).run(&seen))?;
+        Ok(Self { thread, stop })
+    }
+
+    /// Asks the thread to empty the outbox within `grace` and waits for it. Blocks: call it
+    /// where blocking is allowed. False where the thread had panicked.
+    pub fn stop(self, grace: Duration) -> bool {
+        let millis = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        self.stop.grace_millis.store(millis, Ordering::Relaxed);
+        self.stop.asked.store(true, Ordering::Release);
+        self.thread.join().is_ok()
+    }
+}
+
+/// The thread's own state.
+struct Work<K, S, C> {
+    parts: Parts<K, S, C>,
+    gaps: Gaps,
+    /// Refusals of the outbox that are accounted for.
+    refused: u64,
+    out: Vec<Stored>,
+    payload: Vec<u8>,
+}
+
+impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
+    fn new(parts: Parts<K, S, C>) -> Self {
+        let gaps = Gaps { instance: parts.instance.clone(), open: Default::default() };
+        Self { parts, gaps, refused: 0, out: Vec::new(), payload: Vec::new() }
+    }
+
+    fn run(mut self, stop: &Stop) {
+        let mut last = self.parts.clock.instant();
+        while !stop.asked.load(Ordering::Acquire) {
+            let mut taken = self.batch();
+            self.between();
+            if taken == 0 {
+                self.parts.sink.flush();
+                let idle = self.parts.clock.instant().saturating_duration_since(last) >= IDLE;
+                match if idle { self.parts.inbox.wait(BLOCK) } else { Err(false) } {
+                    Ok(record) => {
+                        self.record(&record);
+                        taken = 1;
+                    }
+                    // All senders are gone: nothing will come any more.
+                    Err(true) => break,
+                    Err(false) if !idle => self.parts.clock.nap(NAP),
+                    Err(false) => {}
+                }
+            }
+            if taken > 0 {
+                last = self.parts.clock.instant();
+            }
+            self.account(GAP_EVERY);
+        }
+        self.drain(Duration::from_millis(stop.grace_millis.load(Ordering::Relaxed)));
+    }
+
+    fn between(&mut self) {
+        self.out.clear();
+        self.parts.keeper.between(&mut self.out);
+        self.append_out();
+    }
+
+    fn append_out(&mut self) {
+        for stored in std::mem::take(&mut self.out) {
+            if let Err(lost) = self.append(&stored) {
+                self.lose(lost, 1);
+            }
+        }
+    }
+
+    /// Takes what is there, up to a batch.
+    fn batch(&mut self) -> usize {
+        let mut taken = 0;
+        while taken < BATCH {
+            let Some(record) = self.parts.inbox.take() else { break };
+            self.record(&record);
+            taken += 1;
+        }
+        taken
+    }
+
+    /// Empties the outbox until the deadline; what is left is lost, and said to be.
+    fn drain(&mut self, grace: Duration) {
+        let deadline = self.parts.clock.instant() + grace;
+        while self.parts.clock.instant() < deadline && self.batch() > 0 {}
+        while let Some(record) = self.parts.inbox.take() {
+            self.parts.keeper.see(&record);
+            self.parts.metrics.seen.inc();
+            self.lose(Lost::Stopped, 1);
+        }
+        self.between();
+        self.account(Duration::ZERO);
+        self.parts.sink.flush();
+        for gap in self.gaps.open.iter().filter_map(|open| open.gap.as_ref()) {
+            tracing::error!(reason = gap.reason, lost = gap.lost, "the spool did not take the account of lost records");
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        self.parts.metrics.seen.inc();
+        self.out.clear();
+        let (keeper, out) = (&mut self.parts.keeper, &mut self.out);
+        // Foreign bytes pass here: a fault in reading them must cost one record, not all later ones.
+        let kept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            keeper.see(record);
+            keeper.keep(record, out);
+        }));
+        if kept.is_err() {
+            self.out.clear();
+            self.lose(Lost::Panicked, 1);
+        }
+        self.append_out();
+    }
+
+    fn append(&mut self, stored: &Stored) -> Result<(), Lost> {
+        self.payload.clear();
+        rmp_serde::encode::write_named(&mut self.payload, stored).map_err(|_| Lost::Unencodable)?;
+        self.parts.sink.append(&self.payload)?;
+        self.parts.metrics.kept.inc();
+        self.parts.metrics.bytes.inc_by(self.payload.len() as u64);
+        Ok(())
+    }
+
+    fn lose(&mut self, reason: Lost, n: u64) {
+        self.parts.metrics.lost.with_label_values(&[reason.as_str()]).inc_by(n);
+        self.gaps.lose(reason, n, self.parts.clock.now());
+    }
+
+    /// Looks at the outbox's refusals, and writes the gaps that are due.
+    fn account(&mut self, every: Duration) {
+        let refused = self.parts.gauge.refused();
+        if refused > self.refused {
+            self.lose(Lost::OutboxFull, refused - self.refused);
+            self.refused = refused;
+        }
+        let now = self.parts.clock.instant();
+        for reason in Lost::ALL {
+            let Some(gap) = self.gaps.due(reason, now, every) else { continue };
+            // A gap that the spool does not take stays open, grows, and is tried again.
+            let taken = self.append(&Stored::Gap(gap)).is_ok();
+            self.gaps.tried(reason, now, taken);
+        }
+    }
+}
+
+/// Losses that the sink has not taken yet, by reason.
+struct Gaps {
+    instance: String,
+    open: [Open; Lost::ALL.len()],
+}
+
+#[derive(Default)]
+struct Open {
+    gap: Option<StoredGap>,
+    tried: Option<Instant>,
+}
+
+impl Gaps {
+    fn lose(&mut self, reason: Lost, n: u64, now: SystemTime) {
+        let at = now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+        let gap = self.open[reason as usize].gap.get_or_insert_with(|| StoredGap {
+            gap_id: Uuid::now_v7(),
+            from_at: at,
+            to_at: at,
+            reason: reason.as_str().to_owned(),
+            lost: 0,
+            instance: self.instance.clone(),
+        });
+        gap.lost += n;
+        gap.to_at = gap.to_at.max(at);
+    }
+
+    fn due(&self, reason: Lost, now: Instant, every: Duration) -> Option<StoredGap> {
+        let open = &self.open[reason as usize];
+        let early = open.tried.is_some_and(|tried| now.saturating_duration_since(tried) < every);
+        if early { None } else { open.gap.clone() }
+    }
+
+    fn tried(&mut self, reason: Lost, now: Instant, taken: bool) {
+        let open = &mut self.open[reason as usize];
+        open.tried = Some(now);
+        if taken {
+            open.gap = None;
+        }
+    }
+}

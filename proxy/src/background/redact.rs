@@ -1,1 +1,0 @@
-//! Takes secrets and personal data out of text before anything is kept.

@@ -1,0 +1,153 @@
+//! One set of rows into one table: tried until it is in, or until the rows themselves are to blame.
+//!
+//! Promises: the same rows always travel under the same deduplication token, so a repeated
+//! insert is stored once; rows to blame are found by halving, and the others arrive.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use clickhouse::{Client, RowOwned, RowWrite};
+use tokio::sync::watch;
+
+use super::classify::{Verdict, classify_error};
+use super::rows::Rows;
+use super::{Config, Metrics, Table};
+
+/// Pause after the first failure; doubles up to `longest_pause`. Without jitter: one sink
+/// writes per instance, and a pause that can be foretold can be tested.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// A stop was asked for before the rows were in.
+#[derive(Debug)]
+pub(super) struct Stopped;
+
+/// A row that ClickHouse will never take as it is.
+#[derive(Debug)]
+pub(super) struct Poison {
+    pub(super) seq: u64,
+    pub(super) table: Table,
+    pub(super) reason: String,
+}
+
+/// Writes rows through the store's client.
+pub(super) struct Inserter {
+    pub(super) config: Config,
+    pub(super) clients: watch::Receiver<Option<Client>>,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) metrics: Metrics,
+    /// Arrival of the oldest record under way, for the lag.
+    pub(super) oldest_at: Option<i64>,
+}
+
+impl Inserter {
+    /// Inserts all rows; returns those that were refused for their content.
+    pub(super) async fn insert<R: RowOwned + RowWrite>(
+        &mut self,
+        table: Table,
+        token: &str,
+        rows: &Rows<R>,
+    ) -> Result<Vec<Poison>, Stopped> {
+        let mut poison = Vec::new();
+        let mut spans: Vec<Range<usize>> = std::iter::once(0..rows.rows.len()).collect();
+        while let Some(span) = spans.pop() {
+            let (Some(first), Some(last)) = (rows.seqs.get(span.start), rows.seqs[span.clone()].last()) else {
+                continue;
+            };
+            let token = format!("{token}/{}/{first}-{last}", table.as_str());
+            match self.persist(table, &token, &rows.rows[span.clone()]).await? {
+                None => self.metrics.stored(table, span.len() as u64),
+                Some(reason) if span.len() == 1 => poison.push(Poison { seq: *first, table, reason }),
+                Some(_) => {
+                    let middle = span.start + span.len() / 2;
+                    spans.push(middle..span.end);
+                    spans.push(span.start..middle);
+                }
+            }
+        }
+        Ok(poison)
+    }
+
+    /// None once the rows are in, or why they never will be.
+    async fn persist<R: RowOwned + RowWrite>(
+        &mut self,
+        table: Table,
+        token: &str,
+        rows: &[R],
+    ) -> Result<Option<String>, Stopped> {
+        let mut pause = FIRST_PAUSE.min(*self.config.longest_pause);
+        loop {
+            let client = self.client().await?;
+            let began = Instant::now();
+            let error = match self.send(&client, table, token, rows).await {
+                Ok(()) => {
+                    self.metrics.insert_seconds.observe(began.elapsed().as_secs_f64());
+                    return Ok(None);
+                }
+                Err(error) => error,
+            };
+            if classify_error(&error) == Verdict::Reject {
+                return Ok(Some(error.to_string()));
+            }
+            // The shape of the table may have changed under the client.
+            client.clear_cached_metadata().await;
+            self.metrics.retries.inc();
+            tracing::warn!(table = table.as_str(), %error, "an insert failed and is repeated");
+            self.pause(pause).await?;
+            pause = (pause * 2).min(*self.config.longest_pause);
+        }
+    }
+
+    async fn send<R: RowOwned + RowWrite>(
+        &self,
+        client: &Client,
+        table: Table,
+        token: &str,
+        rows: &[R],
+    ) -> clickhouse::error::Result<()> {
+        let limit = *self.config.insert_timeout;
+        let sending = async {
+            let insert = client.insert::<R>(table.as_str()).await?;
+            let mut insert = insert
+                .with_setting("insert_deduplication_token", token)
+                // Through a Distributed table, "in" must mean "in on every shard".
+                .with_setting("distributed_foreground_insert", "1")
+                .with_setting("insert_deduplicate", "1")
+                .with_setting("async_insert", "0")
+                // A backlog of months touches many days; code 252 shall always mean overload.
+                .with_setting("max_partitions_per_insert_block", "0");
+            for row in rows {
+                insert.write(row).await?;
+            }
+            insert.end().await
+        };
+        tokio::time::timeout(limit, Box::pin(sending)).await.unwrap_or(Err(clickhouse::error::Error::TimedOut))
+    }
+
+    /// Waits for a store that was ready once.
+    async fn client(&mut self) -> Result<Client, Stopped> {
+        loop {
+            self.tell_lag();
+            if let Some(client) = self.clients.borrow_and_update().clone() {
+                return Ok(client);
+            }
+            self.pause(*self.config.longest_pause).await?;
+        }
+    }
+
+    /// Waits; less when the store becomes ready meanwhile, not at all when Weir stops.
+    pub(super) async fn pause(&mut self, pause: Duration) -> Result<(), Stopped> {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            // A store that is gone for good ends with Weir itself.
+            Ok(()) = self.clients.changed() => Ok(()),
+            _ = self.stop.wait_for(|stop| *stop) => Err(Stopped),
+        }
+    }
+
+    /// Publishes the age of the oldest record that is not stored.
+    pub(super) fn tell_lag(&self) {
+        let now = jiff::Timestamp::now().as_microsecond();
+        let lag = self.oldest_at.map_or(0, |at| now.saturating_sub(at).max(0));
+        self.metrics.lag_seconds.set(lag as f64 / 1e6);
+    }
+}

@@ -1,0 +1,11 @@
+//! The store and the sink against the real ClickHouse engine. Without its library every test
+//! fails with the words that say how to get it.
+
+#![allow(clippy::unwrap_used)]
+
+mod migrations;
+mod once;
+mod outages;
+mod refused;
+mod roundtrip;
+mod support;
