@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
+use crate::http;
+use crate::options::Options;
 use crate::process::{Process, Usage};
-use crate::{Options, http};
 
 /// The longest that a start may take.
 const START_LIMIT: Duration = Duration::from_secs(30);
