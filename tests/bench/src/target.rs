@@ -93,10 +93,11 @@ pub fn nginx(options: &Options, engine: SocketAddr, folder: &Path) -> Result<Vec
     fs::write(&place, config)?;
     let mut command = Command::new(&options.nginx);
     command.arg("-c").arg(&place).arg("-p").arg(folder).arg("-e").arg(folder.join("nginx-error.log"));
-    let process = Arc::new(Process::start(command, Some(fs::File::create(folder.join("nginx.log"))?))?);
+    let mut process = Process::start(command, Some(fs::File::create(folder.join("nginx.log"))?))?;
     for address in [logging, silent] {
-        until_answers(address)?;
+        until_answers(address, &mut process)?;
     }
+    let process = Arc::new(process);
     let target = |name, address| Target { name, address, console: None, process: Some(process.clone()) };
     Ok(vec![target(NGINX, logging), target(NGINX_SILENT, silent)])
 }
@@ -127,8 +128,8 @@ pub fn weir(options: &Options, engine: SocketAddr, folder: &Path, store: Store) 
     };
     let said = fs::File::create(folder.join("weir.log"))?;
     let began = Instant::now();
-    let process = Process::start(command, Some(said))?;
-    let took = until_answers(address).map(|()| began.elapsed()).map_err(|fault| {
+    let mut process = Process::start(command, Some(said))?;
+    let took = until_answers(address, &mut process).map(|()| began.elapsed()).map_err(|fault| {
         let said = fs::read_to_string(folder.join("weir.log")).unwrap_or_default();
         Error::other(format!("weir did not start ({fault}):\n{said}"))
     })?;
@@ -142,13 +143,13 @@ pub fn nginx_start(options: &Options, engine: SocketAddr, folder: &Path) -> Resu
     nginx(options, engine, folder).map(|_| began.elapsed())
 }
 
-fn until_answers(address: SocketAddr) -> Result<()> {
+fn until_answers(address: SocketAddr, process: &mut Process) -> Result<()> {
     let began = Instant::now();
     let request = crate::plan::chat("json", 0, false);
     loop {
         match Connection::open(address).and_then(|mut connection| connection.exchange(&request)) {
             Ok(_) => return Ok(()),
-            Err(fault) if began.elapsed() > START_LIMIT => return Err(fault),
+            Err(fault) if began.elapsed() > START_LIMIT || !process.is_alive() => return Err(fault),
             Err(_) => std::thread::sleep(Duration::from_micros(200)),
         }
     }
