@@ -89,9 +89,7 @@ impl Flags {
             set("--console-listen", "console.listen", address);
         }
         if let Some(dir) = &self.data_dir {
-            for (path, name) in [("spool.directory", "spool"), ("store.data_dir", "store"), ("sink.data_dir", "sink")] {
-                set("--data-dir", path, &dir.join(name).to_string_lossy());
-            }
+            set("--data-dir", "data_dir", &dir.to_string_lossy());
         }
         if let Some(format) = &self.log_format {
             set("--log-format", "telemetry.logs.format", format);
@@ -187,9 +185,7 @@ mod tests {
             "engines.default.replicas=[\"http://a:1\", \"http://b:2\"]",
             "server.listen=0.0.0.0:80",
             "console.listen=127.0.0.1:81",
-            "spool.directory=/d/spool",
-            "store.data_dir=/d/store",
-            "sink.data_dir=/d/sink",
+            "data_dir=/d",
             "telemetry.logs.format=json",
         ];
         assert_eq!(list, expected);

@@ -1,5 +1,6 @@
 //! Joins parts that do not know each other: recorder and spool, spool and sink, outbox and metrics.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntGauge, Registry};
 use uuid::Uuid;
 
-use super::{recorder, sink, spool};
+use super::{digest, recorder, redact, sink, spool, truncation};
 use crate::exchange::outbox::Gauge;
 use crate::exchange::stored::StoredGap;
 
@@ -105,5 +106,29 @@ impl Collector for OutboxMetrics {
         self.bytes.set(self.gauge.bytes() as i64);
         self.refused.inc_by(self.gauge.refused().saturating_sub(self.refused.get()));
         [self.records.collect(), self.bytes.collect(), self.refused.collect()].concat()
+    }
+}
+
+impl digest::Redact for redact::Redactor {
+    fn text<'a>(&self, text: Cow<'a, str>) -> (Cow<'a, str>, u32) {
+        self.redact(text)
+    }
+
+    fn body<'a>(&self, content_type: &str, body: Cow<'a, str>) -> (Cow<'a, str>, u32) {
+        self.redact_body(content_type, body)
+    }
+
+    fn headers(&self, headers: &http::HeaderMap) -> (Vec<(String, String)>, u32) {
+        Self::headers(self, headers)
+    }
+}
+
+impl digest::Expect for truncation::Estimator {
+    fn prompt(&mut self, prompt: &digest::Prompt<'_>) -> digest::Expected {
+        let mut sent = truncation::Sent::default();
+        prompt.texts.iter().for_each(|text| sent.add(text));
+        let lesson = if prompt.offers_tools { truncation::Lesson::WithExtras } else { truncation::Lesson::Whole };
+        let expected = self.judge(prompt.engine, prompt.model, sent, lesson, prompt.counted);
+        digest::Expected { tokens: expected.tokens, truncated: expected.truncated }
     }
 }

@@ -21,6 +21,7 @@ pub struct Config {
     /// Longest pause between two tries while ClickHouse is away. Default 30s.
     pub longest_pause: Period,
     /// Folder for `rejected/`, the records that ClickHouse refused for their content. Default `.weir/sink`.
+    #[serde(skip)]
     pub data_dir: PathBuf,
     /// Most bytes in `rejected/`; the oldest files go first. Default 256MiB.
     pub rejected_bytes: ByteSize,

@@ -26,6 +26,7 @@ pub struct Config {
     /// macros `shard` and `replica`. Default none: one server.
     pub cluster: Option<String>,
     /// Folder that the embedded engine owns alone. Default `.weir/store`.
+    #[serde(skip)]
     pub data_dir: PathBuf,
     /// Most memory that the embedded engine may use before a query fails, in bytes. Default 1GiB.
     pub memory_bytes: ByteSize,

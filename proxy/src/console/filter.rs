@@ -1,0 +1,222 @@
+//! What a reader of the list looks for: parsed from the address, written back to it.
+//!
+//! Pure. Every value is later a bound parameter of a query, never part of its text.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::error::Failure;
+use crate::exchange::Period;
+
+/// The filter as it stands in the address. Empty means "any".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Filter {
+    /// Period back from now, as in `1h`.
+    pub(super) range: String,
+    /// Begin, milliseconds since the Unix epoch or RFC 3339; wins over `range`.
+    pub(super) from: String,
+    /// End, likewise.
+    pub(super) to: String,
+    pub(super) tenant: String,
+    pub(super) route: String,
+    pub(super) model: String,
+    pub(super) engine: String,
+    pub(super) api: String,
+    /// `2xx` ... `5xx`, `none`, or one status.
+    pub(super) status: String,
+    pub(super) outcome: String,
+    /// Kind of the fault.
+    pub(super) error: String,
+    /// Text within prompt, answer or bodies.
+    pub(super) text: String,
+    /// Cursor: rows older than this one.
+    pub(super) before: String,
+}
+
+/// Ranges offered on the page.
+pub(super) const RANGES: [&str; 6] = ["15m", "1h", "6h", "24h", "7d", "30d"];
+/// Range where none is given.
+pub(super) const DEFAULT_RANGE: &str = "1h";
+/// Longest text that is searched for.
+const MAX_TEXT: usize = 200;
+
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A span of time in microseconds since the Unix epoch, begin within, end without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
+/// Place in the list: arrival and identity of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub(super) started_at: i64,
+    pub(super) exchange_id: Uuid,
+}
+
+/// Statuses from the first to the last, both within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Statuses(pub(super) u16, pub(super) u16);
+
+impl Filter {
+    /// The fields with their names in the address, cursor excluded.
+    pub(super) fn fields(&self) -> [(&'static str, &str); 12] {
+        [
+            ("range", &self.range),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("tenant", &self.tenant),
+            ("route", &self.route),
+            ("model", &self.model),
+            ("engine", &self.engine),
+            ("api", &self.api),
+            ("status", &self.status),
+            ("outcome", &self.outcome),
+            ("error", &self.error),
+            ("text", &self.text),
+        ]
+    }
+
+    /// The address's query without the cursor, empty fields left out.
+    pub(super) fn query(&self) -> String {
+        let set = self.fields().into_iter().filter(|(_, value)| !value.is_empty());
+        let pairs: Vec<_> = set.map(|(key, value)| format!("{key}={}", utf8_percent_encode(value, QUERY))).collect();
+        pairs.join("&")
+    }
+
+    /// The span of time, counted back from `now` (microseconds) where no moments are given.
+    pub(super) fn window(&self, now: i64) -> Result<Window, Failure> {
+        let to = if self.to.is_empty() { now } else { moment(&self.to)? };
+        let from = if self.from.is_empty() { to.saturating_sub(self.range_us()?) } else { moment(&self.from)? };
+        let problem = "the begin of the time range lies after its end";
+        if from > to { Err(bad(problem, "swap 'from' and 'to'")) } else { Ok(Window { from, to }) }
+    }
+
+    fn range_us(&self) -> Result<i64, Failure> {
+        let range = if self.range.is_empty() { DEFAULT_RANGE } else { &self.range };
+        let period: Period = range.parse().map_err(|fault: String| bad(&fault, "write 'range' as in 15m, 6h or 7d"))?;
+        Ok(i64::try_from(period.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// The statuses asked for.
+    pub(super) fn statuses(&self) -> Result<Option<Statuses>, Failure> {
+        let cure = "write 'status' as 2xx, 4xx, 5xx, none or a number such as 429";
+        match self.status.as_bytes() {
+            [] => Ok(None),
+            b"none" => Ok(Some(Statuses(0, 0))),
+            [digit @ b'1'..=b'5', b'x', b'x'] => {
+                let first = u16::from(digit - b'0') * 100;
+                Ok(Some(Statuses(first, first + 99)))
+            }
+            _ => match self.status.parse() {
+                Ok(status) => Ok(Some(Statuses(status, status))),
+                Err(_) => Err(bad(&format!("'{}' is no status", self.status), cure)),
+            },
+        }
+    }
+
+    /// The cursor, where one is given.
+    pub(super) fn cursor(&self) -> Result<Option<Cursor>, Failure> {
+        if self.before.is_empty() {
+            return Ok(None);
+        }
+        let parts = self.before.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+        let cure = "take 'before' from the 'next' of an earlier answer, or leave it out";
+        let (started_at, exchange_id) = parts.ok_or_else(|| bad("'before' is no place in the list", cure))?;
+        Ok(Some(Cursor { started_at, exchange_id }))
+    }
+
+    /// The text to search, without spaces around it.
+    pub(super) fn search(&self) -> Result<Option<&str>, Failure> {
+        let text = self.text.trim();
+        match text.chars().count() {
+            0 => Ok(None),
+            1..=MAX_TEXT => Ok(Some(text)),
+            _ => Err(bad("the text to search is too long", "search for at most 200 characters")),
+        }
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.started_at, self.exchange_id)
+    }
+}
+
+fn moment(text: &str) -> Result<i64, Failure> {
+    if let Ok(millis) = text.parse::<i64>() {
+        return Ok(millis.saturating_mul(1000));
+    }
+    let moment: Result<jiff::Timestamp, _> = text.parse();
+    let cure = "write milliseconds since 1970, or a moment such as 2026-11-22T13:00:00Z";
+    moment.map(|moment| moment.as_microsecond()).map_err(|_| bad(&format!("'{text}' is no moment"), cure))
+}
+
+fn bad(what: &str, cure: &'static str) -> Failure {
+    Failure::BadRequest { what: what.to_owned(), cure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000_000_000;
+
+    #[test]
+    fn a_window_counts_back_from_now_unless_moments_are_given() {
+        let table = [
+            ("", "", "", NOW - 3_600_000_000, NOW),
+            ("15m", "", "", NOW - 900_000_000, NOW),
+            ("15m", "1000", "2000", 1_000_000, 2_000_000),
+            ("", "1970-01-01T00:00:01Z", "1970-01-01T00:00:02Z", 1_000_000, 2_000_000),
+        ];
+        for (range, from, to, begin, end) in table {
+            let filter = Filter { range: range.into(), from: from.into(), to: to.into(), ..Filter::default() };
+            assert_eq!(filter.window(NOW).unwrap(), Window { from: begin, to: end });
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_a_cure() {
+        let refused = [
+            Filter { range: "yesterday".into(), ..Filter::default() },
+            Filter { from: "noon".into(), ..Filter::default() },
+            Filter { from: "2000".into(), to: "1000".into(), ..Filter::default() },
+            Filter { status: "6xx".into(), ..Filter::default() },
+            Filter { status: "2xx' OR 1".into(), ..Filter::default() },
+            Filter { before: "1.2".into(), ..Filter::default() },
+            Filter { text: "x".repeat(201), ..Filter::default() },
+        ];
+        for filter in refused {
+            let tried = filter.window(NOW).map(drop).and(filter.statuses().map(drop));
+            let tried = tried.and(filter.cursor().map(drop)).and(filter.search().map(drop));
+            assert!(matches!(tried, Err(Failure::BadRequest { .. })), "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn statuses_are_classes_or_numbers() {
+        let table = [("2xx", Statuses(200, 299)), ("429", Statuses(429, 429)), ("none", Statuses(0, 0))];
+        for (text, statuses) in table {
+            let filter = Filter { status: text.into(), ..Filter::default() };
+            assert_eq!(filter.statuses().unwrap(), Some(statuses));
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_written() {
+        let cursor = Cursor { started_at: 5, exchange_id: Uuid::from_u128(7) };
+        let filter = Filter { before: cursor.to_string(), ..Filter::default() };
+        assert_eq!(filter.cursor().unwrap(), Some(cursor));
+    }
+
+    #[test]
+    fn the_address_escapes_what_a_reader_typed() {
+        let filter = Filter { text: "a&b=<c> \u{202e}".into(), tenant: "acme".into(), ..Filter::default() };
+        assert_eq!(filter.query(), "tenant=acme&text=a%26b%3D%3Cc%3E%20%E2%80%AE");
+    }
+}
