@@ -121,7 +121,7 @@ impl Content {
         let api = Api::ALL.into_iter().find(|api| api.as_str() == whole.api).unwrap_or(Api::Opaque);
         let streamed = texts.response_type.starts_with("text/event-stream");
         let conversation = conversation::read(api, texts.request_body.as_bytes()).unwrap_or_default();
-        let completion = completion::read(api, streamed, texts.response_body.as_bytes());
+        let completion = completion::read(api, &whole.path, streamed, texts.response_body.as_bytes());
         let ended = completion.as_ref().filter(|_| streamed).map(|completion| completion.ended);
         let completion = completion.unwrap_or_default();
         Self {
