@@ -92,8 +92,8 @@ fn marks(shape: Shape, body: &str) -> Vec<Marks> {
         sets[0].scan(body, 0..body.len());
         return sets;
     }
-    let mut json = false;
-    let mut begun = false;
+    // Whether the event's data has begun, and whether it is JSON.
+    let (mut begun, mut json) = (false, false);
     let mut at = 0;
     for line in body.split_inclusive(['\n', '\r']) {
         let text = line.trim_end_matches(['\n', '\r']);
