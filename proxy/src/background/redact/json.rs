@@ -170,6 +170,16 @@ impl Marks {
         }
     }
 
+    /// Forgets everything, to mark the next text.
+    pub(super) fn clear(&mut self) {
+        let Self { literals, spellings, frames, open, overflow, spelling } = self;
+        literals.clear();
+        spellings.clear();
+        frames.clear();
+        open.clear();
+        (*overflow, *spelling) = (0, None);
+    }
+
     /// Which text a literal belongs to: equal for the deltas of one text across events.
     pub(super) fn lane(&self, literal: &Literal) -> u64 {
         let mut lane = literal.slot;
