@@ -8,7 +8,8 @@ const HOMES: &[&str] = &["inline", "background", "review"];
 /// Parts that stand at the top.
 const TOP_PARTS: &[&str] = &["console", "telemetry"];
 /// Files that may import anything: they put parts together.
-const WIRING: &[&str] = &["inline/mod", "background/mod", "config/", "app", "cli", "main", "lib", "review/mod"];
+const WIRING: &[&str] =
+    &["inline/mod", "background/mod", "background/adapters", "config/", "app", "cli", "main", "lib", "review/mod"];
 
 /// Where a file or an import stands.
 #[derive(Debug, PartialEq, Eq)]
