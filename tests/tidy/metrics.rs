@@ -64,7 +64,7 @@ fn product(files: &[File]) -> impl Iterator<Item = (&str, &str)> {
         file.path.starts_with("proxy/src/") && file.path.ends_with(".rs") && !file.path.contains("tests")
     };
     files.iter().filter(is_product).map(|file| {
-        let end = file.text.find("\n#[cfg(test)]").unwrap_or(file.text.len());
+        let end = file.text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(file.text.len());
         (file.path.as_str(), &file.text[..end])
     })
 }
