@@ -26,6 +26,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::exchange::{ByteSize, Error, Fault, Kind, Period};
 
+/// Bodies up to this size are cheaper to copy than the read buffer they lie in is to replace.
+const COPIED_BYTES: usize = 4 << 10;
+
 /// hyper's own ceiling on a request head lies this far above ours, so that a head over our
 /// limit is answered in the client's error shape and not cut off.
 const HEAD_SLACK_BYTES: usize = 16 << 10;
@@ -285,7 +288,13 @@ async fn collect(mut body: Incoming, limit: usize, budget: &Budget, share: &mut 
         }
         rest.extend_from_slice(&data);
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(if rest.is_empty() { own(first) } else { rest.freeze() })
+}
+
+/// A small body is copied out of the connection's read buffer: the record holds it for longer
+/// than the exchange lasts, and the connection would need a new buffer for its next request.
+fn own(body: Bytes) -> Bytes {
+    if body.len() <= COPIED_BYTES { Bytes::copy_from_slice(&body) } else { body }
 }
 
 fn too_large(limit: usize) -> Error {

@@ -72,7 +72,12 @@ impl Scanner {
         self.lines(chunk);
         let Some(first) = &mut self.first else { return false };
         let (reader, assembler) = &mut **first;
-        reader.push(chunk, |event| assembler.event(event));
+        // A chunk may hold thousands of events: those behind the first token are not parsed.
+        reader.push(chunk, |event| {
+            if !assembler.has_token() && !assembler.over() {
+                assembler.event(event);
+            }
+        });
         let found = assembler.has_token();
         if found || assembler.over() {
             self.first = None;
