@@ -22,7 +22,8 @@ use prometheus::{IntCounter, IntGauge, Opts, Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::exchange::{ByteSize, Error, Fault, Kind, Period};
 
@@ -120,13 +121,24 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves connections until `drain` turns true, then lets those under way finish for as
-/// long as the caller keeps polling.
+/// How far serving has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Connections are taken.
+    Open,
+    /// No new connections; answers under way finish.
+    Draining,
+    /// What is still under way is cut.
+    Closed,
+}
+
+/// Serves connections, shared out evenly over `workers`, for as long as `phase` says.
 pub async fn serve<H, F, B>(
     listener: TcpListener,
     config: &Config,
     metrics: Metrics,
-    mut drain: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
+    workers: &[Handle],
     handle: H,
 ) where
     H: Fn(http::Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -142,10 +154,10 @@ pub async fn serve<H, F, B>(
         .half_close(false)
         .preserve_header_case(true);
     let mut connections = tokio::task::JoinSet::new();
-    loop {
+    for worker in workers.iter().cycle() {
         let accepted = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
-            _ = drain.wait_for(|drain| *drain) => break,
+            _ = phase.wait_for(|phase| *phase != Phase::Open) => break,
         };
         let Ok((stream, place)) = accepted else {
             // Out of file descriptors, mostly: others must finish first.
@@ -154,25 +166,47 @@ pub async fn serve<H, F, B>(
             continue;
         };
         while connections.try_join_next().is_some() {}
-        let connection = http.serve_connection(TokioIo::new(stream), infallible(handle.clone()));
-        let (gauge, mut drain) = (metrics.connections.clone(), drain.clone());
-        connections.spawn(async move {
-            gauge.inc();
-            let mut connection = std::pin::pin!(connection);
+        let (http, handle, open, mut phase) =
+            (http.clone(), handle.clone(), Open::new(&metrics.connections), phase.clone());
+        let serving = async move {
+            let _held = (place, open);
+            // Registers the socket with the worker that will serve it.
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
+            let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), infallible(handle)));
             let finished = tokio::select! {
+                biased;
                 result = connection.as_mut() => Some(result),
-                _ = drain.wait_for(|drain| *drain) => None,
+                _ = phase.wait_for(|phase| *phase != Phase::Open) => None,
             };
             // A connection's own faults (resets, bad requests) say nothing beyond the records.
             if finished.is_none() {
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.await;
             }
-            gauge.dec();
-            drop(place);
-        });
+        };
+        connections.spawn_on(serving, worker);
     }
-    while connections.join_next().await.is_some() {}
+    tokio::select! {
+        () = async { while connections.join_next().await.is_some() {} } => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Closed) => {}
+    }
+    connections.shutdown().await;
+}
+
+/// An open connection, counted until dropped.
+struct Open(IntGauge);
+
+impl Open {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 fn infallible<H, F, B>(
@@ -197,11 +231,11 @@ where
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> std::io::Result<(std::net::TcpStream, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream.into_std()?, place))
 }
 
 /// Bytes of request bodies held by all exchanges.
