@@ -31,6 +31,8 @@ pub struct Page<'a> {
     pub targets: &'a [Target],
     /// With which results.
     pub samples: Samples,
+    /// Load of the machine before the run.
+    pub load_before: String,
     /// Times to the first answer.
     pub starts: Starts,
     /// Memory before the load.
@@ -86,7 +88,7 @@ impl Page<'_> {
     pub fn text(&self) -> String {
         let mut page =
             String::from("# What Weir costs\n\nWritten by `make bench`; every figure below comes from one run.\n\n");
-        page += &format!("{}\n\n{}\n", self.head(), self.verdicts());
+        page += &format!("{}\n{}\n", self.head(), self.verdicts());
         page += "## What the words mean\n\n";
         page += INTRODUCTION;
         for measure in self.measures {
@@ -98,17 +100,23 @@ impl Page<'_> {
 
     /// What must hold and whether it does.
     pub fn verdicts(&self) -> String {
+        let gap = |sample: &Sample| quantile_us(&sample.outcome.gaps, 0.99);
         let figures = [
-            self.ratio(plan::CLOSED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Request)),
-            self.ratio(plan::SATURATED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Event)),
-            self.beyond_direct(plan::PACED, WEIR, |sample| quantile_us(&sample.outcome.gaps, 0.99)),
-            self.idle.of_target(WEIR).0,
-            median(self.starts.weir.clone()),
+            self.ratios(plan::CLOSED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Request)),
+            self.ratios(plan::SATURATED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Event)),
+            self.differences(plan::PACED, WEIR, gap),
+            vec![self.idle.of_target(WEIR).0],
+            self.starts.weir.clone(),
         ];
-        let mut text = String::from("| target | limit | measured | met |\n| --- | ---: | ---: | --- |\n");
-        for ((name, limit, unit), figure) in LIMITS.iter().zip(figures) {
-            let met = if figure <= *limit { "yes" } else { "**no**" };
-            let _ = writeln!(text, "| {name} | {limit} {unit} | {figure:.2} {unit} | {met} |");
+        let mut text = String::from("| target | limit | measured | lowest to highest | met |\n");
+        text += "| --- | ---: | ---: | ---: | --- |\n";
+        for ((name, limit, unit), figures) in LIMITS.iter().zip(figures) {
+            let lowest = figures.iter().copied().fold(f64::INFINITY, f64::min);
+            let highest = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let middle = median(figures);
+            let met = if middle <= *limit { "yes" } else { "**no**" };
+            let _ =
+                writeln!(text, "| {name} | {limit} {unit} | {middle:.2} {unit} | {lowest:.2} – {highest:.2} | {met} |");
         }
         text
     }
@@ -118,11 +126,13 @@ impl Page<'_> {
         let weir = machine::first_line(Command::new(&self.options.weir).arg("--version"));
         let (rounds, window) = (self.options.rounds, self.options.window.as_secs_f64());
         format!(
-            "- Run: {}\n- Machine: {}\n- Programs: {weir}; {nginx} with {} workers\n- {rounds} rounds, windows of {window} s; \
+            "- Run: {}\n- Machine: {}\n- Programs: {weir}; {nginx} with {} workers\n- Load of the machine: {} before, {} after\n- {rounds} rounds, windows of {window} s; \
              client, engine and proxy share the machine, nothing is pinned\n",
             self.options.label,
             machine::describe(),
             self.options.cores,
+            self.load_before,
+            machine::load(),
         )
     }
 
@@ -130,8 +140,7 @@ impl Page<'_> {
         let unit = if measure.unit == Unit::Event { "event" } else { "request" };
         let mut text = format!("## `{}`\n\n{}.\n\n", measure.name, measure.what);
         let streams = measure.unit == Unit::Event;
-        let timed =
-            if streams { "first p50 | first p99 | gap p50 | gap p99" } else { "p50 | p99 | added p50 | added p99" };
+        let timed = if streams { "first p50 | added | gap p99 | added" } else { "p50 | p99 | added p50 | added p99" };
         let _ = writeln!(
             text,
             "| | {unit}s/s | of direct | CPU µs/{unit} | all in | of nginx | store | {timed} | lost | faults |"
@@ -151,27 +160,25 @@ impl Page<'_> {
         };
         let whole = |sample: &Sample| sample.whole_cost_us(unit);
         let middle = |figure: &dyn Fn(&Sample) -> f64| self.median(name, target, figure);
+        let added = |figure: &dyn Fn(&Sample) -> f64| median(self.differences(name, target, figure));
         let first = |share| move |sample: &Sample| quantile_us(&sample.outcome.firsts, share);
         let gap = |share| move |sample: &Sample| quantile_us(&sample.outcome.gaps, share);
         let latency = |share| move |sample: &Sample| quantile_us(&sample.outcome.latencies, share);
         let timed = match unit {
-            Unit::Event => [middle(&first(0.5)), middle(&first(0.99)), middle(&gap(0.5)), middle(&gap(0.99))],
-            Unit::Request => [
-                middle(&latency(0.5)),
-                middle(&latency(0.99)),
-                self.beyond_direct(name, target, latency(0.5)),
-                self.beyond_direct(name, target, latency(0.99)),
-            ],
+            Unit::Event => [middle(&first(0.5)), added(&first(0.5)), middle(&gap(0.99)), added(&gap(0.99))],
+            Unit::Request => {
+                [middle(&latency(0.5)), middle(&latency(0.99)), added(&latency(0.5)), added(&latency(0.99))]
+            }
         };
         let own = if target == DIRECT { None } else { Some(()) };
         let shown = |figure: f64| own.map_or("–".to_owned(), |()| format!("{figure:.1}"));
         format!(
             "| {target} | {:.0} | {:.2} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} % | {:.0} |\n",
             middle(&rate),
-            self.ratio(name, target, DIRECT, rate),
+            median(self.ratios(name, target, DIRECT, rate)),
             shown(middle(&|sample| sample.cost_us(unit))),
             shown(middle(&whole)),
-            own.map_or("–".to_owned(), |()| format!("{:.2}", self.ratio(name, target, NGINX, whole))),
+            own.map_or("–".to_owned(), |()| format!("{:.2}", median(self.ratios(name, target, NGINX, whole)))),
             shown(middle(&|sample| sample.store_cost_us(unit))),
             timed[0],
             timed[1],
@@ -209,22 +216,22 @@ impl Page<'_> {
         median(self.of(measure, target).iter().map(figure).collect())
     }
 
-    /// Median over the rounds of a figure's ratio to another target's in the same round.
-    fn ratio(
+    /// A figure's ratio to another target's in the same round, for each round.
+    fn ratios(
         &self,
         measure: &'static str,
         target: &'static str,
         base: &'static str,
         figure: impl Fn(&Sample) -> f64,
-    ) -> f64 {
+    ) -> Vec<f64> {
         let pairs = self.of(measure, target).iter().zip(self.of(measure, base));
-        median(pairs.map(|(sample, base)| figure(sample) / figure(base).max(f64::MIN_POSITIVE)).collect())
+        pairs.map(|(sample, base)| figure(sample) / figure(base).max(f64::MIN_POSITIVE)).collect()
     }
 
-    /// Median over the rounds of what a target adds to a figure of direct's.
-    fn beyond_direct(&self, measure: &'static str, target: &'static str, figure: impl Fn(&Sample) -> f64) -> f64 {
+    /// What a target adds to a figure of direct's in the same round, for each round.
+    fn differences(&self, measure: &'static str, target: &'static str, figure: impl Fn(&Sample) -> f64) -> Vec<f64> {
         let pairs = self.of(measure, target).iter().zip(self.of(measure, DIRECT));
-        median(pairs.map(|(sample, direct)| figure(sample) - figure(direct)).collect())
+        pairs.map(|(sample, direct)| figure(sample) - figure(direct)).collect()
     }
 }
 
