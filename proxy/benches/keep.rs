@@ -76,7 +76,7 @@ fn exchange(what: &str, content_type: &str, response: String) {
     let parse = median(|| {
         std::hint::black_box(conversation::read(Api::Chat, &record.request.body));
         let stream = record.response.is_stream();
-        std::hint::black_box(completion::read(Api::Chat, stream, &record.response.body));
+        std::hint::black_box(completion::read(Api::Chat, "", stream, &record.response.body));
     });
     report("  of it reading both bodies", parse, bytes);
 }

@@ -1,3 +1,5 @@
+//! Tests of the finder: tables of what is and what is not personal, and properties of its spans.
+
 use proptest::prelude::*;
 
 use super::{Kind, Span, find};

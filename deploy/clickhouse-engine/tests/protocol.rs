@@ -34,6 +34,7 @@ async fn requests_answer_as_clickhouse_would() {
         ("PUT", "/", "SELECT 1", "400", "Code: 36."),
         ("GET", "/?query=DROP+TABLE+w.t", "", "403", "Code: 164."),
         ("POST", "/", "SELECT 1 LIMIT 0 FORMAT JSON", "200", "{"),
+        ("POST", "/", "INSERT INTO w.t SELECT a, '' FROM input('a UInt8') FORMAT CSV\n7\n", "400", "Code: 344."),
     ];
     for (method, target, body, status, answer) in table {
         let (head, text) = store.http(method, target, body).await;

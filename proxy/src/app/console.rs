@@ -11,7 +11,7 @@ use super::{App, announce};
 use crate::background::store;
 use crate::config::{self, Config};
 use crate::console::login::{FreshToken, Login};
-use crate::console::{self, EngineFacts, PartState, Parts, Probe, Store};
+use crate::console::{self, EngineFacts, PartState, Parts, Probe};
 use crate::inline::engine::{Engine, Replica};
 
 /// Name of the file that holds the hash of the console's token.
@@ -20,7 +20,6 @@ const TOKEN_FILE: &str = "console-token";
 /// The running console.
 pub(super) struct Running {
     task: JoinHandle<Result<(), console::Error>>,
-    follow: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -37,12 +36,13 @@ pub(super) async fn start(app: &App, config: &Config) -> anyhow::Result<Running>
         Some(FreshToken(token)) => announce(&format!("console http://{address}/login?token={token}")),
         None => announce(&format!("console http://{address}/ (for a new token remove {})", token_file.display())),
     }
-    let (store_sender, store) = watch::channel(Store::default());
-    let follow = tokio::spawn(follow_store(app.background.store(), app.background.clients(), store_sender));
+    let states = app.background.store();
     let parts = Parts {
         config: config.console.clone(),
         registry: app.registry.clone(),
-        store,
+        live: console::live::Live::default(),
+        store: app.background.clients(),
+        store_note: Arc::new(move || describe(&states.borrow())),
         login,
         engines: engines(app),
         ready: ready(app),
@@ -55,39 +55,17 @@ pub(super) async fn start(app: &App, config: &Config) -> anyhow::Result<Running>
         // A dropped sender means the same.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    Ok(Running { task: tokio::spawn(console::serve(listener, parts, shutdown)), follow, stop })
+    Ok(Running { task: tokio::spawn(console::serve(listener, parts, shutdown)), stop })
 }
 
 impl Running {
     /// Lets open pages finish and ends the console.
     pub(super) async fn stop(self) {
         self.stop.send_replace(true);
-        self.follow.abort();
         match self.task.await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => tracing::error!(%fault, "the console ended badly"),
             Err(fault) => tracing::error!(%fault, "the console broke"),
-        }
-    }
-}
-
-/// Tells the console of the store's state and client as they change.
-async fn follow_store(
-    mut states: watch::Receiver<store::State>,
-    mut clients: watch::Receiver<Option<clickhouse::Client>>,
-    console: watch::Sender<Store>,
-) {
-    loop {
-        let state = states.borrow_and_update().clone();
-        let client = clients.borrow_and_update().clone();
-        let ready = matches!(state, store::State::Ready { .. });
-        console.send_replace(Store { client: client.filter(|_| ready), note: describe(&state) });
-        let changed = tokio::select! {
-            changed = states.changed() => changed,
-            changed = clients.changed() => changed,
-        };
-        if changed.is_err() {
-            return;
         }
     }
 }
@@ -111,7 +89,7 @@ fn engines(app: &App) -> Probe<Vec<EngineFacts>> {
 }
 
 fn facts(engine: &Engine, replica: &Replica) -> EngineFacts {
-    let (fingerprint, state) = (replica.fingerprint.load(), replica.state());
+    let fingerprint = replica.fingerprint.load();
     EngineFacts {
         engine: engine.name.to_string(),
         replica: replica.authority.to_string(),
@@ -121,9 +99,6 @@ fn facts(engine: &Engine, replica: &Replica) -> EngineFacts {
         quantisation: fingerprint.quantisation.clone(),
         context_tokens: fingerprint.context_tokens,
         fingerprint: fingerprint.digest(),
-        kv_cache_ratio: state.kv_cache_used_ratio,
-        running: state.running,
-        waiting: state.waiting,
     }
 }
 

@@ -84,7 +84,6 @@ impl App {
     /// Builds everything; needs the background runtime around it.
     fn start(config: Config, sources: Sources, logs: telemetry::logs::Logs) -> anyhow::Result<Self> {
         let registry = Registry::new();
-        registry.register(Box::new(telemetry::process::Process::new()?))?;
         let instance = config.instance.clone().unwrap_or_default();
         let (outbox, inbox) = outbox(config.outbox.max_records, config.outbox.max_bytes.bytes());
         let tenants = Arc::new(ArcSwap::from_pointee(Tenants::new(&config.tenants, request_path::default_name()?)));

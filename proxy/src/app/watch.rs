@@ -18,8 +18,11 @@ pub(super) struct Probes {
     events: SyncSender<StoredEvent>,
     instance: String,
     runtime: Handle,
-    running: Mutex<Vec<(Arc<Engine>, Vec<JoinHandle<()>>)>>,
+    running: Mutex<Vec<Watched>>,
 }
+
+/// An engine and the probes of its replicas.
+type Watched = (Arc<Engine>, Vec<JoinHandle<()>>);
 
 impl Probes {
     /// No probes yet; needs the background runtime around it.

@@ -2,7 +2,7 @@
 //! one mistake and is bound to its message.
 
 use super::*;
-use crate::exchange::{ByteSize, Period};
+use crate::exchange::{ByteSize, Name, Period};
 
 /// Every bad file and what is said of it, without the file's name.
 const BAD: &[(&str, &[&str])] = &[
@@ -147,7 +147,7 @@ fn a_fault_of_an_override_names_the_variable() {
 #[serde(default, deny_unknown_fields)]
 struct Shapes {
     /// Engines by name.
-    engines: std::collections::BTreeMap<String, Engine>,
+    engines: std::collections::BTreeMap<Name, Engine>,
     /// Routes in order.
     routes: Vec<Route>,
     /// Where answers go.
@@ -193,7 +193,11 @@ enum Sink {
 
 impl Checked for Shapes {
     fn faults(&self) -> Vec<Fault> {
-        let unknown = self.routes.iter().enumerate().filter(|(_, route)| !self.engines.contains_key(&route.engine));
+        let unknown = self
+            .routes
+            .iter()
+            .enumerate()
+            .filter(|(_, route)| !self.engines.keys().any(|name| name.as_str() == route.engine));
         unknown
             .map(|(at, _)| Fault::new(format!("routes[{at}].engine"), "no such engine", "name one of engines"))
             .collect()
@@ -210,6 +214,10 @@ fn faults_in_lists_maps_and_choices_are_said_as_plainly() {
         (
             "[engines.a]\ntimeout = \"x\"",
             "t:2:1: engines.a.timeout: 'x' is no period; write a number and ms, s, m, h or d, as in \"15s\" or \"1m 30s\"",
+        ),
+        (
+            "[engines.\"a b\"]\nreplicas = []",
+            "t:1:10: engines.\"a b\": 'a b' is no name; use 1 to 64 letters, digits, '.', '_' or '-'",
         ),
         ("[[routes]]\nport = 1", "t:1:1: routes[0]: the key 'engine' is missing; add engine = ..."),
         ("[[routes]]\nengine = \"a\"\nport = 70000", "t:3:1: routes[0].port: 70000 is too large; write at most 65535"),

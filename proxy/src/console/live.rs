@@ -19,7 +19,7 @@ const KEEP: usize = 721;
 const MAX_VALUES: usize = 64;
 
 /// Counters and gauges kept, each with the label that is kept apart.
-const KEPT: [(&str, &str); 17] = [
+const KEPT: [(&str, &str); 18] = [
     ("weir_exchanges_total", "outcome"),
     ("weir_errors_total", "kind"),
     ("weir_tokens_total", "kind"),
@@ -35,12 +35,27 @@ const KEPT: [(&str, &str); 17] = [
     ("weir_sink_rows_total", "table"),
     ("weir_sink_batches_total", "outcome"),
     ("weir_gaps_lost_total", "reason"),
+    ("weir_recorder_lost_total", "reason"),
     ("weir_cache_hits_total", ""),
     ("weir_cache_lookups_total", ""),
 ];
-/// Histograms kept, summed over all labels.
-pub(super) const HISTOGRAMS: [&str; 4] =
-    ["weir_exchange_seconds", "weir_first_token_seconds", "weir_inter_token_seconds", "weir_overhead_seconds"];
+/// Histograms kept, summed over all labels, or over those with one label's value: the phases
+/// of Weir's own time overlap, so only their total counts.
+const HISTOGRAMS: [(&str, Option<(&str, &str)>); 4] = [
+    ("weir_exchange_seconds", None),
+    ("weir_first_token_seconds", None),
+    ("weir_inter_token_seconds", None),
+    ("weir_overhead_seconds", Some(("phase", "total"))),
+];
+/// Gauges kept for each replica.
+const REPLICA: [&str; 6] = [
+    "weir_engine_up",
+    "weir_engine_breaker",
+    "weir_engine_in_flight",
+    "weir_engine_requests_running",
+    "weir_engine_requests_waiting",
+    "weir_engine_kv_cache_used_ratio",
+];
 
 /// One reading of the registry.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +80,9 @@ pub(super) struct Replica {
     pub(super) up: Option<f64>,
     pub(super) breaker: Option<f64>,
     pub(super) in_flight: Option<f64>,
+    pub(super) running: Option<f64>,
+    pub(super) waiting: Option<f64>,
+    pub(super) kv_cache_ratio: Option<f64>,
 }
 
 /// The ring of samples. Cheap to clone; written by [`sample`], read by the pages.
@@ -124,18 +142,22 @@ impl Sample {
                 *values.entry(if room { key } else { "other" }.into()).or_default() += number(metric, kind);
             }
         }
-        if let Some(kept) = HISTOGRAMS.into_iter().find(|kept| *kept == name) {
+        if let Some((kept, only)) = HISTOGRAMS.into_iter().find(|(kept, _)| *kept == name) {
             let buckets = self.histograms.entry(kept).or_default();
-            family.get_metric().iter().for_each(|metric| buckets.add(metric));
+            let counts = |metric: &&Metric| only.is_none_or(|(label, value)| label_of(metric, label) == value);
+            family.get_metric().iter().filter(counts).for_each(|metric| buckets.add(metric));
         }
-        if let "weir_engine_up" | "weir_engine_breaker" | "weir_engine_in_flight" = name {
+        if REPLICA.contains(&name) {
             for metric in family.get_metric().iter().take(MAX_VALUES * 4) {
                 let key = (label_of(metric, "engine").into(), label_of(metric, "replica").into());
                 let replica = self.replicas.entry(key).or_default();
                 let place = match name {
                     "weir_engine_up" => &mut replica.up,
                     "weir_engine_breaker" => &mut replica.breaker,
-                    _ => &mut replica.in_flight,
+                    "weir_engine_in_flight" => &mut replica.in_flight,
+                    "weir_engine_requests_running" => &mut replica.running,
+                    "weir_engine_requests_waiting" => &mut replica.waiting,
+                    _ => &mut replica.kv_cache_ratio,
                 };
                 *place = Some(number(metric, kind));
             }

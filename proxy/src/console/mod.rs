@@ -41,8 +41,6 @@ use tokio::sync::watch;
 
 use crate::exchange::{Fault, Period};
 
-pub use store::Store;
-
 /// How the console is served.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -111,8 +109,12 @@ pub struct Parts {
     pub config: Config,
     /// Every metric of the process; sampled for the charts and printed at `/metrics`.
     pub registry: prometheus::Registry,
-    /// The store's client, replaced whenever the store comes or goes.
-    pub store: watch::Receiver<Store>,
+    /// The last hour of metrics; [`live::Live::default`] begins an empty one.
+    pub live: live::Live,
+    /// The store's client with its database set; none while there is no store.
+    pub store: watch::Receiver<Option<clickhouse::Client>>,
+    /// State of the store for people: where it is, or why it is away.
+    pub store_note: Probe<String>,
     /// Who may come in.
     pub login: login::Login,
     /// What is known of each engine replica, read at each look.
@@ -130,7 +132,7 @@ pub struct Parts {
 /// A closure of the wiring that reads a state without waiting.
 pub type Probe<T> = Arc<dyn Fn() -> T + Send + Sync>;
 
-/// What is known of one engine replica. Empty text and `None` mean "not told".
+/// What is known of one engine replica beyond its gauges. Empty text means "not told".
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct EngineFacts {
     /// Name of the engine in the configuration.
@@ -149,12 +151,6 @@ pub struct EngineFacts {
     pub context_tokens: u32,
     /// Digest of the fingerprint.
     pub fingerprint: String,
-    /// Share of the KV cache in use, 0 to 1.
-    pub kv_cache_ratio: Option<f64>,
-    /// Requests that the engine runs.
-    pub running: Option<f64>,
-    /// Requests that wait inside the engine.
-    pub waiting: Option<f64>,
 }
 
 /// State of one part of Weir.
@@ -258,9 +254,9 @@ impl Console {
     fn new(parts: Parts) -> Result<Self, Error> {
         let metrics = Metrics::register(&parts.registry)?;
         Ok(Self {
-            store: store::Access::new(parts.store, &parts.config, metrics.clone()),
+            store: store::Access::new(parts.store, parts.store_note, &parts.config, metrics.clone()),
             metrics,
-            live: live::Live::default(),
+            live: parts.live,
             view: view::View::new().map_err(Error::Pages)?,
             config: parts.config,
             registry: parts.registry,

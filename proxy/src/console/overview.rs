@@ -64,6 +64,9 @@ struct EngineRow {
     /// `up`, `down`, `half_open`, `open` (breaker) or `unknown`.
     state: &'static str,
     in_flight: Option<f64>,
+    running: Option<f64>,
+    waiting: Option<f64>,
+    kv_cache_ratio: Option<f64>,
 }
 
 /// The way of records from the outbox to the store. None where a metric is missing.
@@ -142,7 +145,10 @@ fn background(samples: &[Arc<Sample>], last: &Sample) -> Background {
         sink_lag: last.total("weir_sink_lag_seconds"),
         sink_rows_rate: rate(samples, samples.len() - 1, |sample| sample.value("weir_sink_rows_total", "exchanges")),
         batches: counted(last, &nothing, "weir_sink_batches_total"),
-        lost: counted(last, &nothing, "weir_gaps_lost_total"),
+        lost: ["weir_gaps_lost_total", "weir_recorder_lost_total"]
+            .into_iter()
+            .flat_map(|name| counted(last, &nothing, name))
+            .collect(),
     }
 }
 
@@ -167,14 +173,19 @@ fn engines(facts: Vec<EngineFacts>, last: Option<&Sample>) -> Vec<EngineRow> {
     for facts in facts {
         let same = |(engine, replica, _): &(&str, &str, Replica)| *engine == facts.engine && *replica == facts.replica;
         let state = gauges.iter().position(same).map(|at| gauges.swap_remove(at).2).unwrap_or_default();
-        rows.push(EngineRow { state: word(state), in_flight: state.in_flight, facts });
+        rows.push(row(facts, state));
     }
     for (engine, replica, state) in gauges {
         let facts = EngineFacts { engine: engine.into(), replica: replica.into(), ..EngineFacts::default() };
-        rows.push(EngineRow { state: word(state), in_flight: state.in_flight, facts });
+        rows.push(row(facts, state));
     }
     rows.sort_by(|a, b| (&a.facts.engine, &a.facts.replica).cmp(&(&b.facts.engine, &b.facts.replica)));
     rows
+}
+
+fn row(facts: EngineFacts, state: Replica) -> EngineRow {
+    let Replica { in_flight, running, waiting, kv_cache_ratio, .. } = state;
+    EngineRow { state: word(state), in_flight, running, waiting, kv_cache_ratio, facts }
 }
 
 fn word(state: Replica) -> &'static str {
@@ -193,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_replica_is_named_by_its_worst_sign() {
-        let replica = |up, breaker| Replica { up, breaker, in_flight: None };
+        let replica = |up, breaker| Replica { up, breaker, ..Replica::default() };
         let table = [
             (replica(Some(1.0), Some(0.0)), "up"),
             (replica(Some(1.0), None), "up"),

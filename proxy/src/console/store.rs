@@ -5,24 +5,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clickhouse::Client;
 use clickhouse::query::Query;
 use tokio::sync::{Semaphore, watch};
 
 use super::error::Failure;
-use super::{Config, Metrics};
-
-/// The store's client, or why there is none.
-#[derive(Clone, Default)]
-pub struct Store {
-    /// Client with URL, credentials and database set; none while the store is away.
-    pub client: Option<clickhouse::Client>,
-    /// State for people: where it is, or why it is away.
-    pub note: String,
-}
+use super::{Config, Metrics, Probe};
 
 /// The way to the store for all handlers.
 pub(super) struct Access {
-    store: watch::Receiver<Store>,
+    clients: watch::Receiver<Option<Client>>,
+    note: Probe<String>,
     places: Arc<Semaphore>,
     limit: Duration,
     metrics: Metrics,
@@ -34,15 +27,19 @@ const MAX_ROWS: u64 = 10_000;
 const MAX_BYTES: u64 = 256 << 20;
 
 impl Access {
-    pub(super) fn new(store: watch::Receiver<Store>, config: &Config, metrics: Metrics) -> Self {
+    pub(super) fn new(
+        clients: watch::Receiver<Option<Client>>,
+        note: Probe<String>,
+        config: &Config,
+        metrics: Metrics,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(config.queries_in_flight));
-        Self { store, places, limit: *config.query_limit, metrics }
+        Self { clients, note, places, limit: *config.query_limit, metrics }
     }
 
     /// State of the store for people, and whether it is there.
     pub(super) fn state(&self) -> (bool, String) {
-        let store = self.store.borrow();
-        (store.client.is_some(), store.note.clone())
+        (self.clients.borrow().is_some(), (self.note)())
     }
 
     /// Builds a query with its limits, runs `fetch` on it, and times it under `name`.
@@ -50,10 +47,7 @@ impl Access {
     where
         F: AsyncFnOnce(Query) -> clickhouse::error::Result<T>,
     {
-        let client = {
-            let store = self.store.borrow();
-            store.client.clone().ok_or_else(|| Failure::StoreAbsent(store.note.clone()))?
-        };
+        let client = self.clients.borrow().clone().ok_or_else(|| Failure::StoreAbsent((self.note)()))?;
         let began = Instant::now();
         let query = self.bound(client.query_raw(sql));
         let work = async {

@@ -1,3 +1,5 @@
+//! Tests of the recorder against a disk that fails and a keeper that panics.
+
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 

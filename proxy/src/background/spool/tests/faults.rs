@@ -1,3 +1,5 @@
+//! The spool on a disk that is full, short or failing.
+
 use std::os::unix::fs::FileExt;
 
 use super::super::{AppendError, Cause, Reason};
