@@ -143,9 +143,9 @@ impl Page<'_> {
         let timed = if streams { "first p50 | added | gap p99 | added" } else { "p50 | p99 | added p50 | added p99" };
         let _ = writeln!(
             text,
-            "| | {unit}s/s | of direct | CPU µs/{unit} | all in | of nginx | store | {timed} | lost | faults |"
+            "| | {unit}s/s | of direct | CPU µs/{unit} | path | all in | of nginx | store | {timed} | lost | faults |"
         );
-        text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+        text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
         for target in self.targets {
             text += &self.row(measure, target.name);
         }
@@ -173,10 +173,11 @@ impl Page<'_> {
         let own = if target == DIRECT { None } else { Some(()) };
         let shown = |figure: f64| own.map_or("–".to_owned(), |()| format!("{figure:.1}"));
         format!(
-            "| {target} | {:.0} | {:.2} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} % | {:.0} |\n",
+            "| {target} | {:.0} | {:.2} | {} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} % | {:.0} |\n",
             middle(&rate),
             median(self.ratios(name, target, DIRECT, rate)),
             shown(middle(&|sample| sample.cost_us(unit))),
+            shown(middle(&|sample| sample.path_cost_us(unit))),
             shown(middle(&whole)),
             own.map_or("–".to_owned(), |()| format!("{:.2}", median(self.ratios(name, target, NGINX, whole)))),
             shown(middle(&|sample| sample.store_cost_us(unit))),
@@ -254,6 +255,7 @@ const INTRODUCTION: &str = "\
 - The engine answers at once, so all that is seen is the way to it. Real engines are thousands of times slower.
 - **of direct**, **of nginx**: median over the rounds of the ratio within a round. All else: median over the rounds.
 - **CPU**: user and system time of the proxy's processes within the window.
+  **path**: of it, the threads of Weir that serve requests.
   **all in**: for the whole load until the proxy is at rest again; Weir digests and writes records after their answers. \
 **of nginx** compares this.
 - **store**: processor time of ClickHouse's own process within the window.
