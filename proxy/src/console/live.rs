@@ -67,6 +67,14 @@ pub struct Sample {
     replicas: BTreeMap<(Box<str>, Box<str>), Replica>,
 }
 
+#[cfg(test)]
+impl Sample {
+    /// A sample of nothing at a moment.
+    pub(super) fn at(at: i64) -> Self {
+        Self { at, ..Self::default() }
+    }
+}
+
 /// Cumulative counts under each upper bound; the last bound is `+Inf`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Buckets {

@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn one_sample_is_enough_to_show_gauges() {
-        let now = Now::of(&[Arc::new(Sample { at: 7, ..Sample::default() })]);
+        let now = Now::of(&[Arc::new(Sample::at(7))]);
         assert_eq!((now.at, now.rate), (7, 0.0));
     }
 }

@@ -1,1 +1,1 @@
-
+//! Tests of the console through its own router.
