@@ -13,9 +13,11 @@ use crate::plan::{self, Measure, Sample, Samples, Unit};
 use crate::target::{self, DIRECT, NGINX, Store, Target, WEIR, WEIR_ALONE};
 
 /// What must hold: the name of a figure, the most it may be, and its unit.
-const LIMITS: [(&str, f64, &str); 5] = [
-    ("processor time per request, of nginx's", 1.6, "times"),
-    ("processor time per event of a saturated stream, of nginx's", 1.3, "times"),
+const LIMITS: [(&str, f64, &str); 7] = [
+    ("processor time per request, recording included, of nginx's", 1.6, "times"),
+    ("the same on the request path alone", 1.6, "times"),
+    ("processor time per event of a saturated stream, recording included, of nginx's", 1.3, "times"),
+    ("the same on the request path alone", 1.3, "times"),
     ("99th percentile of pauses in a paced stream, beyond direct", 1000.0, "µs"),
     ("resident memory before any load, without the store's process", 15.0, "MiB"),
     ("start of the program to its first answer, store included", 50.0, "ms"),
@@ -103,7 +105,9 @@ impl Page<'_> {
         let gap = |sample: &Sample| quantile_us(&sample.outcome.gaps, 0.99);
         let figures = [
             self.ratios(plan::CLOSED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Request)),
+            self.path_ratios(plan::CLOSED, Unit::Request),
             self.ratios(plan::SATURATED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Event)),
+            self.path_ratios(plan::SATURATED, Unit::Event),
             self.differences(plan::PACED, WEIR, gap),
             vec![self.idle.of_target(WEIR).0],
             self.starts.weir.clone(),
@@ -177,7 +181,11 @@ impl Page<'_> {
             middle(&rate),
             median(self.ratios(name, target, DIRECT, rate)),
             shown(middle(&|sample| sample.cost_us(unit))),
-            shown(middle(&|sample| sample.path_cost_us(unit))),
+            if target.starts_with(WEIR) {
+                shown(middle(&|sample| sample.path_cost_us(unit)))
+            } else {
+                "–".to_owned()
+            },
             shown(middle(&whole)),
             own.map_or("–".to_owned(), |()| format!("{:.2}", median(self.ratios(name, target, NGINX, whole)))),
             shown(middle(&|sample| sample.store_cost_us(unit))),
@@ -227,6 +235,12 @@ impl Page<'_> {
     ) -> Vec<f64> {
         let pairs = self.of(measure, target).iter().zip(self.of(measure, base));
         pairs.map(|(sample, base)| figure(sample) / figure(base).max(f64::MIN_POSITIVE)).collect()
+    }
+
+    /// Ratio of what Weir's request path alone uses to what nginx uses, for each round.
+    fn path_ratios(&self, measure: &'static str, unit: Unit) -> Vec<f64> {
+        let pairs = self.of(measure, WEIR).iter().zip(self.of(measure, NGINX));
+        pairs.map(|(weir, nginx)| weir.path_cost_us(unit) / nginx.cost_us(unit).max(f64::MIN_POSITIVE)).collect()
     }
 
     /// What a target adds to a figure of direct's in the same round, for each round.
