@@ -38,8 +38,7 @@ const REPLICA: [&str; 6] = [
     "weir_engine_requests_waiting",
     "weir_engine_kv_cache_used_ratio",
 ];
-const TIMES: [f64; 16] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.6, 2.5, 4.0, 8.0, 15.0, 60.0];
+const TIMES: [f64; 16] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.6, 2.5, 4.0, 8.0, 15.0, 60.0];
 
 fn counters(registry: &Registry, name: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
     let counters = IntCounterVec::new(Opts::new(name, "made up"), labels)?;

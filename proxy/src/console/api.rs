@@ -54,10 +54,7 @@ pub(super) async fn exchanges(
 }
 
 /// `GET /api/exchange/{id}`: metadata, timings, attempts and texts of one exchange.
-pub(super) async fn exchange(
-    State(console): State<Arc<Console>>,
-    Path(id): Path<String>,
-) -> Result<Response, Failure> {
+pub(super) async fn exchange(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Result<Response, Failure> {
     let detail = console.detail(&id).await?;
     let id = id.parse().map_err(|_| Failure::NoExchange)?;
     let texts = console.store.texts(id).await?;

@@ -31,6 +31,8 @@ pub(super) async fn metrics(State(console): State<Arc<Console>>) -> Response {
     let mut text = Vec::with_capacity(64 << 10);
     match encoder.encode(&console.registry.gather(), &mut text) {
         Ok(()) => ([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response(),
-        Err(fault) => (StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be printed: {fault}\n")).into_response(),
+        Err(fault) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("metrics cannot be printed: {fault}\n")).into_response()
+        }
     }
 }

@@ -157,7 +157,10 @@ mod tests {
     #[test]
     fn order_of_keys_and_spelling_of_numbers_stay() {
         let laid_out = plain(r#"{"z":1.00,"a":[1e3,{}],"e":[]}"#).unwrap();
-        assert_eq!(laid_out, "{\n  &quot;z&quot;: 1.00,\n  &quot;a&quot;: [\n    1e3,\n    {}\n  ],\n  &quot;e&quot;: []\n}");
+        assert_eq!(
+            laid_out,
+            "{\n  &quot;z&quot;: 1.00,\n  &quot;a&quot;: [\n    1e3,\n    {}\n  ],\n  &quot;e&quot;: []\n}"
+        );
     }
 
     #[test]

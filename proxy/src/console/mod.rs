@@ -89,7 +89,12 @@ impl Config {
             (self.session_ttl.is_zero(), "session_ttl", "no login would ever hold", "write a period such as \"12h\""),
             (self.max_sessions == 0, "max_sessions", "nobody could log in", at_least_one),
             (self.login_attempts == 0, "login_attempts", "nobody could log in", at_least_one),
-            (self.query_limit.is_zero(), "query_limit", "every query would be too late", "write a period such as \"10s\""),
+            (
+                self.query_limit.is_zero(),
+                "query_limit",
+                "every query would be too late",
+                "write a period such as \"10s\"",
+            ),
             (self.queries_in_flight == 0, "queries_in_flight", "no query could ever run", at_least_one),
             (!(10..=500).contains(&self.page_rows), "page_rows", "is out of range", "write 10 to 500"),
         ];

@@ -23,6 +23,9 @@ pub(super) struct Now {
     queue_depth: Option<f64>,
     /// Share of exchanges of the last five minutes that an engine or Weir failed; none without traffic.
     failure_ratio: Option<f64>,
+    /// Exchanges that it is made of: failed, and all.
+    failed: f64,
+    ended: f64,
     /// Errors of the last five minutes, most frequent first.
     errors: Vec<Counted>,
     /// Over five minutes, in seconds.
@@ -120,6 +123,8 @@ impl Now {
             in_flight: last.total("weir_in_flight"),
             queue_depth: last.total("weir_queue_depth"),
             failure_ratio: (all > 0.0).then(|| failed / all),
+            failed,
+            ended: all,
             errors: counted(last, earlier, "weir_errors_total"),
             quantiles: QUANTILES.iter().map(|(name, metric)| spread(last, earlier, name, metric)).collect(),
             tokens: Tokens {
@@ -226,7 +231,7 @@ mod tests {
 
     #[test]
     fn one_sample_is_enough_to_show_gauges() {
-        let now = Now::of(&[Arc::new(Sample { at: 7, ..Sample::default() })]);
+        let now = Now::of(&[Arc::new(Sample::read(&[], 7))]);
         assert_eq!((now.at, now.rate), (7, 0.0));
     }
 }

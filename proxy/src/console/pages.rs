@@ -87,11 +87,8 @@ pub(super) async fn exchanges(
         Ok(window) => window,
         Err(failure) => return console.failed(&reader, &failure),
     };
-    let asked = tokio::join!(
-        console.lines(&filter, window),
-        console.chart(&filter, window),
-        console.store.choices(window),
-    );
+    let asked =
+        tokio::join!(console.lines(&filter, window), console.chart(&filter, window), console.store.choices(window),);
     let (lines, problem_of_lines) = match asked.0 {
         Ok(lines) => (Some(lines), None),
         Err(failure @ Failure::BadRequest { .. }) => return console.failed(&reader, &failure),
@@ -106,6 +103,7 @@ pub(super) async fn exchanges(
         choices => value(&asked.2.unwrap_or_default()),
         filter => value(&filter),
         query => filter.query(),
+        narrowed => filter.is_narrowed(),
         ranges => value(&RANGES),
         range => if filter.range.is_empty() { DEFAULT_RANGE } else { &filter.range },
         window => context! {from => window.from, to => window.to},

@@ -202,10 +202,8 @@ fn totals(window: Window) -> Statement {
         format!("sum({y} / p) AS total_{name}, sqrt(sum(pow({y}, 2) * (1 - p) / pow(p, 2))) AS total_{name}_error")
     };
     let columns: Vec<_> = figures.into_iter().map(estimate).collect();
-    let select = format!(
-        "WITH inclusion_probability AS p SELECT count() AS rows, {} FROM exchanges",
-        columns.join(", ")
-    );
+    let select =
+        format!("WITH inclusion_probability AS p SELECT count() AS rows, {} FROM exchanges", columns.join(", "));
     Statement::of(select).within(window)
 }
 

@@ -32,7 +32,9 @@ pub(super) fn events(body: &str) -> (Vec<Event>, usize) {
             }
             "data" => current.data = value.to_owned(),
             "event" => current.name = value.to_owned(),
-            "" if !line.is_empty() => push(&mut events, &mut total, Event { name: "comment".into(), data: value.into() }),
+            "" if !line.is_empty() => {
+                push(&mut events, &mut total, Event { name: "comment".into(), data: value.into() })
+            }
             "" if current != Event::default() => push(&mut events, &mut total, std::mem::take(&mut current)),
             _ => {}
         }
@@ -62,7 +64,8 @@ mod tests {
         let body = ": keep-alive\n\nevent: delta\ndata: {\"a\":1}\n\ndata: x\ndata:  y\r\n\r\nid: 7\n\ndata: torn";
         let (events, total) = events(body);
         assert_eq!(total, 4);
-        let expected = [event("comment", "keep-alive"), event("delta", "{\"a\":1}"), event("", "x\n y"), event("", "torn")];
+        let expected =
+            [event("comment", "keep-alive"), event("delta", "{\"a\":1}"), event("", "x\n y"), event("", "torn")];
         assert_eq!(events, expected);
     }
 

@@ -49,9 +49,9 @@ impl Strings {
         let read = |(language, source): (Language, &str)| {
             let tables: BTreeMap<String, BTreeMap<String, String>> =
                 toml::from_str(source).map_err(|fault| format!("strings of {}: {fault}", language.tag()))?;
-            let flat = tables.into_iter().flat_map(|(table, texts)| {
-                texts.into_iter().map(move |(key, text)| (format!("{table}.{key}"), text))
-            });
+            let flat = tables
+                .into_iter()
+                .flat_map(|(table, texts)| texts.into_iter().map(move |(key, text)| (format!("{table}.{key}"), text)));
             Ok((language, flat.collect()))
         };
         SOURCES.into_iter().map(read).collect::<Result<_, String>>().map(Self)

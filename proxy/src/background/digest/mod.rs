@@ -236,7 +236,11 @@ fn read(record: &Record) -> Read {
     let asked = !matches!(api, Api::Models | Api::Opaque) && text::request_is_plain(record);
     Read {
         conversation: if asked { conversation::read(api, &record.request.body) } else { None },
-        completion: if plain { completion::read(api, record.request.target.path(), stream, &record.response.body) } else { None },
+        completion: if plain {
+            completion::read(api, record.request.target.path(), stream, &record.response.body)
+        } else {
+            None
+        },
     }
 }
 
