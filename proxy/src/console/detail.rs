@@ -17,6 +17,16 @@ const MAX_TEXT: usize = 400_000;
 /// Characters of a raw body that the page holds.
 const MAX_RAW: usize = 400_000;
 
+/// What the store has of one exchange.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) whole: Whole,
+    /// None where their time to live is over.
+    pub(super) texts: Option<Texts>,
+    /// The engine fingerprint as JSON.
+    pub(super) fingerprint: Option<String>,
+}
+
 /// Everything that the page shows.
 #[derive(Debug, Serialize)]
 pub(super) struct Detail {
@@ -109,7 +119,7 @@ pub(super) struct Try {
 }
 
 impl Detail {
-    pub(super) fn of(whole: Whole, texts: Option<Texts>, fingerprint: Option<&str>) -> Self {
+    pub(super) fn of(Facts { whole, texts, fingerprint }: Facts) -> Self {
         let streamed = whole.last_byte_us.saturating_sub(whole.first_token_us);
         let timed = whole.first_token_us > 0 && streamed > 0 && whole.completion_tokens > 1;
         Self {
@@ -117,7 +127,7 @@ impl Detail {
             phases: phases(&whole),
             attempts: attempts(&whole),
             speed: timed.then(|| f64::from(whole.completion_tokens - 1) / (streamed as f64 / 1e6)),
-            fingerprint: fingerprint.map(fingerprint_fields).unwrap_or_default(),
+            fingerprint: fingerprint.as_deref().map(fingerprint_fields).unwrap_or_default(),
             content: texts.map(|texts| Content::of(&whole, texts)),
             whole,
         }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 pub(super) fn seconds(value: f64) -> String {
     match value {
         v if !v.is_finite() => "–".to_owned(),
-        v if v < 0.000_9995 => format!("{:.0} µs", v * 1e6),
+        v if v < 0.000_999_5 => format!("{:.0} µs", v * 1e6),
         v if v < 0.00995 => format!("{:.1} ms", v * 1e3),
         v if v < 0.9995 => format!("{:.0} ms", v * 1e3),
         v if v < 9.995 => format!("{v:.2} s"),
