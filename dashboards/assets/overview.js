@@ -114,8 +114,10 @@ function make(box, columns, data, chart, figure, now) {
       { stroke: faint, font, size: 52, gap: 4, space: 34, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (u, splits) => splits.map((v) => (v === 0 ? "0" : chart.unit(v).replace(/(\.\d*?)0+(?=\s|$)/, "$1").replace(/\.(?=\s|$)/, ""))) },
     ],
     series: [{}, ...columns.map((column) => ({
-      stroke: css(column.colour), width: 1.3, points: { show: false }, spanGaps: false,
-      fill: chart.stacked ? `${css(column.colour)}59` : undefined,
+      // What is stacked is an area: a line on top would show what is not there.
+      stroke: chart.stacked ? undefined : css(column.colour), width: chart.stacked ? 0 : 1.3,
+      fill: chart.stacked ? css(column.colour) + (column.name === "complete" ? "59" : "c8") : undefined,
+      points: { show: false }, spanGaps: false,
     }))],
     hooks: {
       setCursor: [(u) => legend(figure, chart, u.cursor.idx)],
