@@ -12,7 +12,7 @@ export WEIR_CHDB ?= $(WEIR_HOME)/libchdb.so
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fuzz setup store-engine llama test-tools fmt lint rust
+.PHONY: help run test bench profile fuzz setup store-engine llama test-tools references fmt lint rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ bench: rust store-engine ## overhead of Weir against a plain proxy
 	@$(SETUP) apt --for bench
 	bash tests/bench/run.sh
 
+profile: rust store-engine ## where Weir's processor time goes (MEASURE=closed, steady, paced ...)
+	bash tests/bench/run.sh --profile $(or $(MEASURE),closed)
+
 fuzz: rust ## fuzz everything that parses foreign bytes
 	@$(SETUP) apt --for fuzz
 	bash tests/fuzz/run.sh
@@ -46,6 +49,9 @@ llama: ## fetch llama.cpp and a small model
 
 test-tools: ## fetch the official clients and a browser for the tests
 	@$(SETUP) test-tools
+
+references: rust ## write the generated references anew
+	WEIR_WRITE_REFERENCES=1 cargo test --package weir-tests --test tidy generated_files_are_current
 
 fmt: rust ## format the code
 	cargo fmt --all

@@ -34,6 +34,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make an API key for a tenant: the key for the client, its hash for the configuration.
+    Key,
     /// Print the reference of all configuration keys as Markdown.
     ConfigReference {
         /// Print the JSON Schema instead, for editors.
@@ -89,9 +91,7 @@ impl Flags {
             set("--console-listen", "console.listen", address);
         }
         if let Some(dir) = &self.data_dir {
-            for (path, name) in [("spool.directory", "spool"), ("store.data_dir", "store"), ("sink.data_dir", "sink")] {
-                set("--data-dir", path, &dir.join(name).to_string_lossy());
-            }
+            set("--data-dir", "data_dir", &dir.to_string_lossy());
         }
         if let Some(format) = &self.log_format {
             set("--log-format", "telemetry.logs.format", format);
@@ -119,6 +119,7 @@ pub fn run(cli: Cli, programs: Programs) -> ExitCode {
             let text = if json { format!("{:#}\n", as_json(&report)) } else { format!("{report}\n") };
             print(&text, if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Key => key(),
         Command::ConfigReference { schema } => print(&reference(schema), ExitCode::SUCCESS),
     }
 }
@@ -129,6 +130,19 @@ fn environment() -> Vec<(String, String)> {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     std::env::vars_os().filter_map(text).collect()
+}
+
+/// Draws 32 random bytes as a key; only its hash is ever kept.
+fn key() -> ExitCode {
+    let mut bytes = [0; 32];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        eprintln!("weir: the system gives no random bytes: {error}");
+        return ExitCode::FAILURE;
+    }
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = format!("weir-{digits}");
+    let hash = blake3::hash(key.as_bytes());
+    print(&format!("key        {key}\nkey_hashes = [\"{hash}\"]\n"), ExitCode::SUCCESS)
 }
 
 /// What `weir config-reference` prints.
@@ -187,9 +201,7 @@ mod tests {
             "engines.default.replicas=[\"http://a:1\", \"http://b:2\"]",
             "server.listen=0.0.0.0:80",
             "console.listen=127.0.0.1:81",
-            "spool.directory=/d/spool",
-            "store.data_dir=/d/store",
-            "sink.data_dir=/d/sink",
+            "data_dir=/d",
             "telemetry.logs.format=json",
         ];
         assert_eq!(list, expected);

@@ -5,6 +5,7 @@
 //! folder under `inline`, `background`, `console`, `telemetry`) imports `exchange` only;
 //! `inline`, `background` and `config` (their `mod.rs`) wire parts; `app` wires everything.
 
+pub mod app;
 pub mod background;
 pub mod cli;
 pub mod config;

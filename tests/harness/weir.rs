@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::client::{Client, Response};
+use crate::client::{Client, Response, request};
 use crate::llama::Places;
 use crate::wait;
 
@@ -38,8 +38,10 @@ pub struct Weir {
     pub data: SocketAddr,
     /// The console port.
     pub console: SocketAddr,
-    /// The console's address as it was printed, with the first login.
+    /// The console's address as it was printed, with the first login at the first start.
     pub console_url: String,
+    /// The admin token. It is printed at the first start only, and kept here.
+    pub token: String,
 }
 
 #[derive(Default)]
@@ -74,7 +76,8 @@ impl Setup {
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Weir {
         let folder = tempfile::Builder::new().prefix("weir-test-").tempdir();
-        Weir::start_in(self, Arc::new(folder.expect("a temporary folder can be made"))).await
+        let folder = folder.expect("a temporary folder can be made");
+        Weir::start_in(self, Arc::new(folder), String::new()).await
     }
 }
 
@@ -99,7 +102,7 @@ impl Weir {
         Setup::engine(engine_url).start().await
     }
 
-    async fn start_in(setup: Setup, folder: Arc<TempDir>) -> Self {
+    async fn start_in(setup: Setup, folder: Arc<TempDir>, token: String) -> Self {
         let (mut process, said) = spawn(&setup, folder.path());
         let none = ([0, 0, 0, 0], 0).into();
         let found = wait::until_asked("weir prints its ports", START_LIMIT, async || {
@@ -110,8 +113,10 @@ impl Weir {
         });
         let (data, console_url) = found.await;
         let data = data.parse().unwrap_or_else(|_| panic!("'listening {data}' is no address\n{}", said.all()));
+        let console_url = console_url.split(' ').next().unwrap_or_default().to_owned();
         let console = authority(&console_url).unwrap_or(none);
-        let mut weir = Self { setup, folder, process, said, data, console, console_url };
+        let token = console_url.split_once("token=").map_or(token, |(_, token)| token.to_owned());
+        let mut weir = Self { setup, folder, process, said, data, console, console_url, token };
         weir.until_ready().await;
         weir
     }
@@ -143,10 +148,13 @@ impl Weir {
         self.said.all()
     }
 
-    /// A `GET` on the console port.
+    /// A `GET` on the console port, as its admin.
     pub async fn ask_console(&self, target: &str) -> Response {
         let mut client = Client::connect(self.console).await.expect("the console takes connections");
-        client.get(target).await.unwrap_or_else(|fault| panic!("no answer to {target}: {fault}\n{}", self.said()))
+        let (host, authorization) = (self.console.to_string(), format!("Bearer {}", self.token));
+        let headers = [("Host", host.as_str()), ("Authorization", authorization.as_str())];
+        client.send(&request("GET", target, &headers, b"")).await.expect("a request can be sent");
+        client.response().await.unwrap_or_else(|fault| panic!("no answer to {target}: {fault}\n{}", self.said()))
     }
 
     /// All metrics, in the text format.
@@ -175,13 +183,13 @@ impl Weir {
     /// Ends it without warning and starts it again on the same data, perhaps on other ports.
     pub async fn kill_and_restart(mut self) -> Self {
         self.kill().await;
-        Self::start_in(self.setup.clone(), self.folder.clone()).await
+        Self::start_in(self.setup.clone(), self.folder.clone(), self.token.clone()).await
     }
 
     /// Asks it to end, waits for it, and starts it again on the same data.
     pub async fn restart(mut self) -> Self {
         self.terminate().await;
-        Self::start_in(self.setup.clone(), self.folder.clone()).await
+        Self::start_in(self.setup.clone(), self.folder.clone(), self.token.clone()).await
     }
 
     /// `kill -9`.
@@ -288,6 +296,7 @@ fn authority(url: &str) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Answer, Engine};
 
     #[test]
     fn a_metric_is_summed_over_the_series_that_have_the_labels() {
@@ -302,6 +311,29 @@ mod tests {
         for (name, labels, sum) in table {
             assert_eq!(sum_of(text, name, labels), sum, "{name} {labels:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_program_starts_answers_and_comes_back_on_its_data() {
+        let engine = Engine::start(Answer::json("{}")).await;
+        let mut weir = Weir::before(&engine.url()).await;
+        let token = weir.token.clone();
+        for restart in 0..3 {
+            let mut client = Client::connect(weir.data).await.unwrap();
+            let body = br#"{"messages":[{"role":"user","content":"hi"}]}"#;
+            assert_eq!(client.post("/v1/chat/completions", body).await.unwrap().text(), "{}", "{}", weir.said());
+            wait::until_asked("the exchange is counted", wait::PATIENCE, async || {
+                weir.metric("weir_exchanges_total", &[]).await.filter(|count| *count == 1.0)
+            })
+            .await;
+            assert_eq!(weir.token, token);
+            weir = match restart {
+                0 => weir.restart().await,
+                _ => weir.kill_and_restart().await,
+            };
+        }
+        assert!(weir.terminate().await.success(), "{}", weir.said());
+        assert_eq!(engine.requests().len(), 3);
     }
 
     #[test]

@@ -54,18 +54,9 @@ fn escaped(path: &Path) -> String {
     path.display().to_string().replace('&', "&amp;").replace('<', "&lt;")
 }
 
-/// The free-entries settings must fit the small merge pool, or the engine
-/// refuses every table. `tcp_port` is never listened on: it makes the one node
-/// of the cluster count as local, so that `Distributed` reads without a network.
-fn text(data_dir: &Path, limits: &Limits) -> String {
-    let memory = limits
-        .memory_bytes
-        .map_or(String::new(), |bytes| format!("    <max_server_memory_usage>{bytes}</max_server_memory_usage>\n"));
-    format!(
-        "<clickhouse>
-    <!-- written by weir at every start; changes are lost -->
-    <max_server_memory_usage_to_ram_ratio>{ratio}</max_server_memory_usage_to_ram_ratio>
-{memory}    <background_pool_size>2</background_pool_size>
+/// Small: the engine is a guest beside a proxy. Caches are upper bounds.
+const POOLS_AND_CACHES: &str = "\
+    <background_pool_size>2</background_pool_size>
     <background_common_pool_size>2</background_common_pool_size>
     <background_move_pool_size>1</background_move_pool_size>
     <background_fetches_pool_size>1</background_fetches_pool_size>
@@ -84,6 +75,11 @@ fn text(data_dir: &Path, limits: &Limits) -> String {
     <text_index_header_cache_size>33554432</text_index_header_cache_size>
     <text_index_postings_cache_size>67108864</text_index_postings_cache_size>
     <compiled_expression_cache_size>33554432</compiled_expression_cache_size>
+";
+
+/// The free-entries settings must fit the small merge pool, or the engine
+/// refuses every table.
+const MERGE_TREE: &str = "\
     <merge_tree>
         <fsync_after_insert>1</fsync_after_insert>
         <fsync_part_directory>1</fsync_part_directory>
@@ -91,13 +87,28 @@ fn text(data_dir: &Path, limits: &Limits) -> String {
         <number_of_free_entries_in_pool_to_lower_max_size_of_merge>2</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
         <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>2</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
     </merge_tree>
-    <users_config>{users}</users_config>
-    <backups><allowed_path>{backups}</allowed_path></backups>
+";
+
+/// The port is never listened on: it makes the one node of the cluster count
+/// as local, so that `Distributed` reads without a network.
+const CLUSTER: &str = "\
     <tcp_port>9000</tcp_port>
     <remote_servers>
         <weir><shard><replica><host>127.0.0.1</host><port>9000</port></replica></shard></weir>
     </remote_servers>
     <macros><cluster>weir</cluster><shard>01</shard><replica>local</replica></macros>
+";
+
+fn text(data_dir: &Path, limits: &Limits) -> String {
+    let memory = limits
+        .memory_bytes
+        .map_or(String::new(), |bytes| format!("    <max_server_memory_usage>{bytes}</max_server_memory_usage>\n"));
+    format!(
+        "<clickhouse>
+    <!-- written by weir at every start; changes are lost -->
+    <max_server_memory_usage_to_ram_ratio>{ratio}</max_server_memory_usage_to_ram_ratio>
+{memory}{POOLS_AND_CACHES}{MERGE_TREE}{CLUSTER}    <users_config>{users}</users_config>
+    <backups><allowed_path>{backups}</allowed_path></backups>
 </clickhouse>
 ",
         ratio = limits.memory_ratio,

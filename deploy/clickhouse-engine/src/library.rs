@@ -8,7 +8,9 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs::File;
 use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::ptr;
 
@@ -325,6 +327,18 @@ impl Drop for Insert<'_> {
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` has no preconditions.
     unsafe { libc::_exit(code) }
+}
+
+/// Gives standard input to the caller and the library an empty one: a
+/// statement with `input()` would read it, and wait for its end.
+pub(crate) fn take_standard_input() -> std::io::Result<File> {
+    let own = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    let empty = File::open("/dev/null")?;
+    // SAFETY: both descriptors are open; 0 is replaced before anything reads it.
+    match unsafe { libc::dup2(empty.as_raw_fd(), 0) } {
+        0 => Ok(own),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }
 
 /// # Safety

@@ -172,7 +172,8 @@ impl Supervisor {
         };
         let mut line = serde_json::to_vec(&self.spec).map_err(|error| error.to_string())?;
         line.push(b'\n');
-        stdin.write_all(&line).await.map_err(|error| format!("it does not read its spec: {error}"))?;
+        // A child that is gone already shows itself when its first line is awaited.
+        let _ = stdin.write_all(&line).await;
         let mut output = JoinSet::new();
         output.spawn(forward(Lines::new(BufReader::new(stderr))));
         Ok((Life { child, stdin, output, began }, stdout))

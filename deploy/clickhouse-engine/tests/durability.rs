@@ -40,6 +40,15 @@ async fn insert_until_acknowledged(client: &Client, batch: u64) {
 }
 
 #[tokio::test]
+async fn an_insert_is_on_disk_before_it_is_acknowledged() {
+    let store = Store::start().await;
+    let client = store.client().await;
+    let sql = "SELECT countIf(value = '1') FROM system.merge_tree_settings \
+               WHERE name IN ('fsync_after_insert', 'fsync_part_directory')";
+    assert_eq!(client.query(sql).fetch_one::<u64>().await.unwrap(), 2);
+}
+
+#[tokio::test]
 async fn the_same_token_is_stored_once() {
     let store = Store::start().await;
     let client = store.client().await;
@@ -89,6 +98,11 @@ async fn a_clean_stop_lets_a_running_insert_finish_and_frees_the_directory() {
     for n in 0..5000 {
         open.write(&Numbered { n, text: "x".repeat(200) }).await.unwrap();
     }
+    until("the insert to run", async || {
+        let sql = "SELECT count() FROM system.processes WHERE query_kind = 'Insert'";
+        writer.query(sql).fetch_one::<u64>().await.is_ok_and(|running| running == 1)
+    })
+    .await;
     let stopping = store.running.stop(Duration::from_secs(20));
     let (stopped, ended) = tokio::join!(stopping, open.end());
     ended.unwrap();

@@ -34,6 +34,7 @@ async fn requests_answer_as_clickhouse_would() {
         ("PUT", "/", "SELECT 1", "400", "Code: 36."),
         ("GET", "/?query=DROP+TABLE+w.t", "", "403", "Code: 164."),
         ("POST", "/", "SELECT 1 LIMIT 0 FORMAT JSON", "200", "{"),
+        ("POST", "/", "INSERT INTO w.t SELECT a, '' FROM input('a UInt8') FORMAT CSV\n7\n", "400", "Code: 344."),
     ];
     for (method, target, body, status, answer) in table {
         let (head, text) = store.http(method, target, body).await;
@@ -164,4 +165,28 @@ async fn a_client_that_stops_sending_is_given_up() {
         client.query("SELECT count() FROM t").fetch_one::<u64>().await.is_ok_and(|count| count == 0)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_given_up() {
+    let limits = Limits { body_idle: Duration::from_millis(200), concurrent_queries: 1, ..Limits::default() };
+    let store = Store::with(limits).await;
+    let sql = "SELECT number FROM numbers(1000000000) FORMAT RowBinary";
+    let mut stalled = store.connect().await;
+    let head = store.head("POST", "/", sql.len());
+    stalled.write_all(format!("{head}{sql}").as_bytes()).await.unwrap();
+    stalled.readable().await.unwrap();
+    let client = client(&store.running);
+    until("the unread SELECT to end", async || client.query("SELECT 1").fetch_one::<u8>().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_statement_beyond_the_memory_limit_fails_alone() {
+    let store = Store::with(Limits { memory_bytes: Some(600 << 20), ..Limits::default() }).await;
+    let (_, text) =
+        store.http("POST", "/", "SELECT length(groupArray(repeat('x', 1000))) FROM numbers(5000000) FORMAT JSON").await;
+    assert!(text.contains("Code: 241"), "{text}");
+    let (_, text) = store.http("GET", "/?query=SELECT+1", "").await;
+    assert!(text.contains('1'), "{text}");
+    assert_eq!(store.running.status().borrow().restarts, 0);
 }

@@ -5,6 +5,7 @@
 //! under way finish within the grace period, then the records, then the store.
 
 mod console;
+mod observe;
 mod request_path;
 mod signals;
 mod watch;
@@ -18,10 +19,12 @@ use arc_swap::ArcSwap;
 use prometheus::Registry;
 use tokio::runtime::Runtime;
 use tokio::sync::watch as channel;
+use tokio::task::JoinHandle;
 
-use crate::background::{self, Background};
+use crate::background::{Background, Settings};
 use crate::config::{self, Config, Live, Sources};
 use crate::exchange::outbox::outbox;
+use crate::inline::identify::Tenants;
 use crate::inline::{self, accept, admit, engine};
 use crate::telemetry;
 
@@ -46,7 +49,7 @@ pub fn serve(sources: Sources) -> ExitCode {
 }
 
 fn run(sources: Sources) -> anyhow::Result<()> {
-    let config: Config = sources.load().map_err(|faults| anyhow::anyhow!("{faults}"))?;
+    let config = sources.load::<Config>().map_err(|faults| anyhow::anyhow!("{faults}"))?.settle();
     let logs = telemetry::logs::Logs::install(&config.telemetry.logs)?;
     let background_runtime = runtime(1, "weir-background")?;
     let app = background_runtime.block_on(async { App::start(config, sources, logs) })?;
@@ -70,6 +73,10 @@ struct App {
     builder: Arc<Builder>,
     background: Background,
     probes: Arc<watch::Probes>,
+    /// Charged for tokens; follows the path in force.
+    tenants: Arc<ArcSwap<Tenants>>,
+    /// Sends spans, where a collector is configured.
+    exporter: Option<JoinHandle<()>>,
     draining: channel::Sender<bool>,
 }
 
@@ -77,9 +84,19 @@ impl App {
     /// Builds everything; needs the background runtime around it.
     fn start(config: Config, sources: Sources, logs: telemetry::logs::Logs) -> anyhow::Result<Self> {
         let registry = Registry::new();
-        telemetry::process::Process::new().and_then(|process| registry.register(Box::new(process)))?;
+        let instance = config.instance.clone().unwrap_or_default();
         let (outbox, inbox) = outbox(config.outbox.max_records, config.outbox.max_bytes.bytes());
-        let background = Background::start(&config, inbox, &outbox, &registry)?;
+        let tenants = Arc::new(ArcSwap::from_pointee(Tenants::new(&config.tenants, request_path::default_name()?)));
+        let trace_metrics = telemetry::traces::Metrics::register(&registry)?;
+        let (tracer, exporter) = telemetry::traces::tracer(&config.telemetry.traces, &instance, trace_metrics)?;
+        let observers = observe::Observers {
+            metrics: telemetry::metrics::Metrics::register(&registry)?,
+            tracer,
+            tenants: tenants.clone(),
+        };
+        let settings = background_settings(&config, &instance);
+        let gauge = outbox.gauge().clone();
+        let background = Background::start(&settings, inbox, gauge, Arc::new(observers), &registry)?;
         let builder = Arc::new(Builder {
             outbox,
             on_refused: background.on_refused(),
@@ -87,15 +104,17 @@ impl App {
             admit_metrics: admit::Metrics::register(&registry)?,
         });
         let built = builder.build(&config, None)?;
-        background.charge_to(built.path.directory.tenants.clone());
+        tenants.store(built.path.directory.tenants.clone());
         let path = Arc::new(ArcSwap::new(built.path.clone()));
         let metrics = config::live::Metrics::register(&registry)?;
         let file = sources.file.clone();
-        let live = Arc::new(Live::new(config, file, move || sources.load(), config::NEEDS_RESTART, metrics));
-        let probes = Arc::new(watch::Probes::new(background.events()));
+        let load = move || sources.load::<Config>().map(Config::settle);
+        let live = Arc::new(Live::new(config, file, load, config::NEEDS_RESTART, metrics));
+        let probes = Arc::new(watch::Probes::new(background.events(), &instance));
+        let exporter = exporter.map(|exporter| tokio::spawn(exporter.run()));
         let built = Arc::new(Mutex::new(built));
         let (draining, _) = channel::channel(false);
-        Ok(Self { live, logs, registry, built, path, builder, background, probes, draining })
+        Ok(Self { live, logs, registry, built, path, builder, background, probes, tenants, exporter, draining })
     }
 
     fn run(self, path_runtime: &Runtime, background_runtime: &Runtime) -> anyhow::Result<()> {
@@ -116,7 +135,7 @@ impl App {
     }
 
     /// Runs until told to stop, then stops everything in order.
-    async fn work(self, serving: tokio::task::JoinHandle<()>, config: &Config) -> anyhow::Result<()> {
+    async fn work(self, serving: JoinHandle<()>, config: &Config) -> anyhow::Result<()> {
         self.follow_configuration();
         self.probes.follow(&self.engines());
         let console = console::start(&self, config).await?;
@@ -141,6 +160,10 @@ impl App {
         console.stop().await;
         // The last path holds the last outbox: without it the recorder sees that no more will come.
         self.background.stop(RECORDER_GRACE, STORE_GRACE).await;
+        if let Some(exporter) = self.exporter {
+            // Ends by itself once the recorder, which held the last tracer, is gone.
+            let _ = tokio::time::timeout(RECORDER_GRACE, exporter).await;
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -148,17 +171,21 @@ impl App {
     /// Puts each reloaded configuration in force.
     fn follow_configuration(&self) {
         let (logs, builder, built) = (self.logs.clone(), self.builder.clone(), self.built.clone());
-        let (path, probes, settings) = (self.path.clone(), self.probes.clone(), self.background.settings());
+        let (path, probes, tenants) = (self.path.clone(), self.probes.clone(), self.tenants.clone());
+        let reload_rules = self.background.reloader();
         self.live.subscribe(move |config| {
             let mut built = built.lock().unwrap_or_else(PoisonError::into_inner);
             match builder.build(config, Some(&built)) {
                 Ok(next) => {
-                    settings.apply(config, next.path.directory.tenants.clone());
+                    tenants.store(next.path.directory.tenants.clone());
                     path.store(next.path.clone());
                     probes.follow(&next.engines.values().cloned().collect::<Vec<_>>());
                     *built = next;
                 }
                 Err(fault) => tracing::error!(%fault, "the new configuration could not be put in force"),
+            }
+            if let Err(fault) = reload_rules(&config.sample, &config.redact) {
+                tracing::error!(%fault, "sampling and redaction stay as they were");
             }
             if let Err(fault) = logs.apply(&config.telemetry.logs) {
                 tracing::error!(%fault, "the log level stays as it was");
@@ -171,9 +198,20 @@ impl App {
     }
 }
 
+fn background_settings<'a>(config: &'a Config, instance: &'a str) -> Settings<'a> {
+    Settings {
+        instance,
+        sample: &config.sample,
+        redact: &config.redact,
+        digest: &config.digest,
+        spool: &config.spool,
+        sink: &config.sink,
+        store: &config.store,
+    }
+}
+
 /// One line for people and scripts on standard output.
 #[allow(clippy::print_stdout, reason = "what a script waits for: where Weir listens")]
 fn announce(line: &str) {
     println!("{line}");
 }
-

@@ -32,7 +32,7 @@ impl Builder {
     /// The path of a configuration that was found good. `before` is the one in force.
     pub(super) fn build(&self, config: &Config, before: Option<&Built>) -> anyhow::Result<Built> {
         let engines = self.engines(config, before)?;
-        let default = Name::new("default").context("the built-in name is a name")?;
+        let default = default_name()?;
         let routes = match config.routes.is_empty() {
             true => vec![identify::route::Config::catch_all(default.clone(), engines.keys().cloned().collect())],
             false => config.routes.clone(),
@@ -61,11 +61,7 @@ impl Builder {
         Ok(Built { path, engines, config: config.clone() })
     }
 
-    fn engines(
-        &self,
-        config: &Config,
-        before: Option<&Built>,
-    ) -> anyhow::Result<BTreeMap<Name, Arc<engine::Engine>>> {
+    fn engines(&self, config: &Config, before: Option<&Built>) -> anyhow::Result<BTreeMap<Name, Arc<engine::Engine>>> {
         let mut engines = BTreeMap::new();
         for (name, engine_config) in &config.engines {
             let kept = before.and_then(|before| before.engines.get(name)).filter(|kept| kept.config == *engine_config);
@@ -79,9 +75,15 @@ impl Builder {
     }
 }
 
+/// The tenant and the route that are there when none are configured.
+pub(super) fn default_name() -> anyhow::Result<Name> {
+    Name::new("default").context("the built-in name is a name")
+}
+
 fn policy(route: &identify::route::Config, engines: &BTreeMap<Name, Arc<engine::Engine>>) -> Policy {
     let engines = route.engines.iter().filter_map(|name| engines.get(name)).cloned().collect();
-    let plan = engine::Plan { engines, max_attempts: route.max_attempts, total_timeout: route.total_timeout.map(|p| *p) };
+    let plan =
+        engine::Plan { engines, max_attempts: route.max_attempts, total_timeout: route.total_timeout.map(|p| *p) };
     let keep_alive = Some(*route.sse_keep_alive).filter(|period| !period.is_zero());
     let settings = answer::Settings { capture_bytes: route.capture_bytes.bytes(), keep_alive };
     Policy { plan: Arc::new(plan), settings }

@@ -1,4 +1,7 @@
 //! Work that no client waits for: outbox → sample → spool (disk) → sink → ClickHouse.
+//!
+//! Wires the parts below it, which do not know each other. Meets the request path in the
+//! outbox only.
 
 pub mod digest;
 pub mod recorder;
@@ -9,50 +12,200 @@ pub mod spool;
 pub mod store;
 pub mod truncation;
 
-use std::borrow::Cow;
-use std::time::UNIX_EPOCH;
+mod adapters;
 
-use crate::exchange::stored::Stored;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use prometheus::Registry;
+use tokio::sync::watch;
+
+use crate::exchange::draft::OnRefused;
+use crate::exchange::outbox::{Gauge, Inbox};
+use crate::exchange::stored::{Stored, StoredEvent, StoredExchange};
 use crate::exchange::{Outcome, Record};
 
-/// What the recorder does with each record: see → sample → digest (redact, judge the prompt).
-pub struct Keep<See> {
-    see: See,
-    sampler: sample::Sampler,
-    frequency: sample::Frequency,
-    digester: digest::Digester,
-    redactor: redact::Redactor,
-    estimator: truncation::Estimator,
+/// Events of the service that may wait for the recorder.
+const EVENTS: usize = 256;
+
+/// What the background is configured with.
+pub struct Settings<'a> {
+    /// Name of this Weir in every row.
+    pub instance: &'a str,
+    /// Which exchanges are kept.
+    pub sample: &'a sample::Config,
+    /// What is taken out of them.
+    pub redact: &'a redact::Config,
+    /// How much of them is kept.
+    pub digest: &'a digest::Config,
+    /// The disk queue.
+    pub spool: &'a spool::Config,
+    /// Writing to ClickHouse.
+    pub sink: &'a sink::Config,
+    /// Which ClickHouse.
+    pub store: &'a store::Config,
 }
 
-impl<See: FnMut(&Record)> Keep<See> {
-    /// Joins the parts. `see` gets every record once, sampled or not: metrics and traces.
-    /// `instance` is the name of this Weir in every row.
+/// Told of every record: those kept, those not sampled, and those that the outbox refused.
+pub trait Observer: Send + Sync {
+    /// Exactly once for each exchange.
+    fn seen(&self, record: &Record);
+    /// Once for each exchange that reached the recorder, with what was read in the answer.
+    fn read(&self, record: &Record, row: &StoredExchange);
+}
+
+/// The running background.
+pub struct Background {
+    recorder: recorder::Recorder,
+    sink: sink::Sink,
+    store: store::Store,
+    rules: Arc<ArcSwap<Rules>>,
+    observer: Arc<dyn Observer>,
+    events: SyncSender<StoredEvent>,
+}
+
+/// What may change while Weir runs.
+struct Rules {
+    sampler: sample::Sampler,
+    redactor: redact::Redactor,
+}
+
+/// Why the background does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The spool cannot be opened.
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+    /// A redaction rule is wrong.
+    #[error(transparent)]
+    Redact(#[from] redact::Error),
+    /// The recorder's thread does not start.
+    #[error("the recorder does not start: {0}")]
+    Thread(#[from] std::io::Error),
+    /// A metric could not be registered.
+    #[error(transparent)]
+    Metric(#[from] prometheus::Error),
+}
+
+impl Background {
+    /// Starts everything; needs a Tokio runtime around it.
+    pub fn start(
+        settings: &Settings<'_>,
+        inbox: Inbox,
+        gauge: Arc<Gauge>,
+        observer: Arc<dyn Observer>,
+        registry: &Registry,
+    ) -> Result<Self, Error> {
+        adapters::register_outbox(registry, gauge.clone())?;
+        let opened = spool::open(settings.spool.clone(), spool::Metrics::register(registry)?)?;
+        tracing::info!(waiting = opened.recovery.waiting_records, torn = opened.recovery.torn_records, "spool opened");
+        let store_metrics = store::Metrics::register(registry)?;
+        let store = store::Store::start(settings.store.clone(), store::ChildProgram::default(), store_metrics);
+        let source = adapters::Source::new(opened.reader, settings.instance);
+        let sink_metrics = sink::Metrics::register(registry)?;
+        let sink = sink::Sink::start(settings.sink.clone(), source, store.clients(), sink_metrics);
+        let keep = Keep::new(settings.sample, settings.redact, settings.digest, settings.instance, observer.clone())?;
+        let (rules, events) = (keep.rules.clone(), keep.events.0.clone());
+        let recorder = recorder::Recorder::start(recorder::Parts {
+            inbox,
+            gauge,
+            keeper: keep,
+            sink: adapters::Disk(opened.writer),
+            clock: recorder::MachineClock,
+            metrics: recorder::Metrics::register(registry)?,
+            instance: settings.instance.to_owned(),
+        })?;
+        Ok(Self { recorder, sink, store, rules, observer, events })
+    }
+
+    /// For drafts: counts records that the outbox refused.
+    pub fn on_refused(&self) -> OnRefused {
+        let observer = self.observer.clone();
+        Arc::new(move |record| observer.seen(record))
+    }
+
+    /// Where the service tells what happened to it.
+    pub fn events(&self) -> SyncSender<StoredEvent> {
+        self.events.clone()
+    }
+
+    /// The store's state.
+    pub fn store(&self) -> watch::Receiver<store::State> {
+        self.store.state()
+    }
+
+    /// The store's clients, as they come and go.
+    pub fn clients(&self) -> watch::Receiver<Option<clickhouse::Client>> {
+        self.store.clients()
+    }
+
+    /// Puts changed rules in force.
+    pub fn reloader(&self) -> impl Fn(&sample::Config, &redact::Config) -> Result<(), Error> + Send + Sync + use<> {
+        let rules = self.rules.clone();
+        move |sample, redact| {
+            rules.store(Arc::new(Rules::new(sample, redact)?));
+            Ok(())
+        }
+    }
+
+    /// Empties the outbox, then gives sink and store their time. The spool keeps the rest.
+    pub async fn stop(self, recorder_grace: Duration, store_grace: Duration) {
+        let recorder = self.recorder;
+        let stopping = tokio::task::spawn_blocking(move || recorder.stop(recorder_grace));
+        if !stopping.await.unwrap_or(false) {
+            tracing::error!("the recorder broke");
+        }
+        self.sink.stop(store_grace).await;
+        self.store.stop(store_grace).await;
+    }
+}
+
+impl Rules {
+    fn new(sample: &sample::Config, redact: &redact::Config) -> Result<Self, redact::Error> {
+        Ok(Self { sampler: sample::Sampler::new(sample), redactor: redact::Redactor::new(redact)? })
+    }
+}
+
+/// What the recorder does with each record: see → sample → digest (redact, judge the prompt).
+pub struct Keep {
+    rules: Arc<ArcSwap<Rules>>,
+    frequency: sample::Frequency,
+    digester: digest::Digester,
+    estimator: truncation::Estimator,
+    observer: Arc<dyn Observer>,
+    /// Both ends of the way for events of the service.
+    events: (SyncSender<StoredEvent>, Receiver<StoredEvent>),
+}
+
+impl Keep {
+    /// Joins the parts. `instance` is the name of this Weir in every row.
     pub fn new(
         sample: &sample::Config,
         redact: &redact::Config,
         digest: &digest::Config,
         instance: &str,
-        see: See,
+        observer: Arc<dyn Observer>,
     ) -> Result<Self, redact::Error> {
         Ok(Self {
-            see,
-            sampler: sample::Sampler::new(sample),
+            rules: Arc::new(ArcSwap::from_pointee(Rules::new(sample, redact)?)),
             frequency: sample::Frequency::default(),
             digester: digest::Digester::new(digest, instance),
-            redactor: redact::Redactor::new(redact)?,
             estimator: truncation::Estimator::default(),
+            observer,
+            events: sync_channel(EVENTS),
         })
     }
 
-    fn sample(&mut self, record: &Record) -> sample::Sampling {
+    fn sample(&mut self, rules: &Rules, record: &Record) -> sample::Sampling {
         let course = match record.outcome {
             Outcome::Complete => sample::Course::Ordinary,
             Outcome::Refused => sample::Course::Refused,
             Outcome::EngineError | Outcome::Failed | Outcome::Broken | Outcome::ClientLeft => sample::Course::Error,
         };
         let since_epoch = record.request.received_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.sampler.decide(&sample::Facts {
+        rules.sampler.decide(&sample::Facts {
             id: record.request.id,
             route: &record.route,
             course,
@@ -62,43 +215,28 @@ impl<See: FnMut(&Record)> Keep<See> {
     }
 }
 
-impl<See: FnMut(&Record) + Send> recorder::Keeper for Keep<See> {
+impl recorder::Keeper for Keep {
     fn see(&mut self, record: &Record) {
-        (self.see)(record);
+        self.observer.seen(record);
     }
 
     fn keep(&mut self, record: &Record, out: &mut Vec<Stored>) {
-        let sampling = self.sample(record);
+        let rules = self.rules.load_full();
+        let sampling = self.sample(&rules, record);
         if !sampling.keep {
+            self.observer.read(record, &self.digester.outline(record));
             return;
         }
         let inclusion = digest::Inclusion { probability: sampling.probability, reason: sampling.reason.as_str() };
-        let (row, event) = self.digester.digest(record, inclusion, &self.redactor, &mut self.estimator);
+        let (row, event) = self.digester.digest(record, inclusion, &rules.redactor, &mut self.estimator);
+        if let Stored::Exchange(row) = &row {
+            self.observer.read(record, row);
+        }
         out.push(row);
         out.extend(event);
     }
-}
 
-impl digest::Redact for redact::Redactor {
-    fn text<'a>(&self, text: Cow<'a, str>) -> (Cow<'a, str>, u32) {
-        self.redact(text)
-    }
-
-    fn body<'a>(&self, content_type: &str, body: Cow<'a, str>) -> (Cow<'a, str>, u32) {
-        self.redact_body(content_type, body)
-    }
-
-    fn headers(&self, headers: &http::HeaderMap) -> (Vec<(String, String)>, u32) {
-        Self::headers(self, headers)
-    }
-}
-
-impl digest::Expect for truncation::Estimator {
-    fn prompt(&mut self, prompt: &digest::Prompt<'_>) -> digest::Expected {
-        let mut sent = truncation::Sent::default();
-        prompt.texts.iter().for_each(|text| sent.add(text));
-        let lesson = if prompt.offers_tools { truncation::Lesson::WithExtras } else { truncation::Lesson::Whole };
-        let expected = self.judge(prompt.engine, prompt.model, sent, lesson, prompt.counted);
-        digest::Expected { tokens: expected.tokens, truncated: expected.truncated }
+    fn between(&mut self, out: &mut Vec<Stored>) {
+        out.extend(self.events.1.try_iter().map(Stored::Event));
     }
 }

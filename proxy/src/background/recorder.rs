@@ -28,14 +28,17 @@ pub trait Keeper: Send {
     fn see(&mut self, record: &Record);
     /// Puts what is kept of it at the end of `out`; nothing where it is not sampled.
     fn keep(&mut self, record: &Record, out: &mut Vec<Stored>);
+    /// Between records: puts at the end of `out` what else is to be kept.
+    fn between(&mut self, _out: &mut Vec<Stored>) {}
 }
 
 /// Takes payloads for the disk.
 pub trait Sink: Send {
     /// Takes one payload, or says why not.
     fn append(&mut self, payload: &[u8]) -> Result<(), Lost>;
-    /// Pushes out what was taken; called when the outbox is empty and at the end.
-    fn flush(&mut self);
+    /// Makes safe what was taken; called after every batch. Errors are the payloads that stay
+    /// in memory; the next flush tries them again.
+    fn flush(&mut self) -> Result<(), Waiting>;
 }
 
 /// Why a payload, or a record, was not kept. The word of each is a metric label and the
@@ -57,6 +60,10 @@ pub enum Lost {
     /// The program stopped before its turn came.
     Stopped,
 }
+
+/// Payloads that a flush could not make safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting(pub u64);
 
 /// What the recorder counts.
 #[derive(Clone, Debug)]
@@ -229,8 +236,10 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         let mut last = self.parts.clock.instant();
         while !stop.asked.load(Ordering::Acquire) {
             let mut taken = self.batch();
+            self.between();
+            // What a failed flush leaves is tried again; the spool counts the failure.
+            let _waits = self.parts.sink.flush();
             if taken == 0 {
-                self.parts.sink.flush();
                 let idle = self.parts.clock.instant().saturating_duration_since(last) >= IDLE;
                 match if idle { self.parts.inbox.wait(BLOCK) } else { Err(false) } {
                     Ok(record) => {
@@ -249,6 +258,20 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
             self.account(GAP_EVERY);
         }
         self.drain(Duration::from_millis(stop.grace_millis.load(Ordering::Relaxed)));
+    }
+
+    fn between(&mut self) {
+        self.out.clear();
+        self.parts.keeper.between(&mut self.out);
+        self.append_out();
+    }
+
+    fn append_out(&mut self) {
+        for stored in std::mem::take(&mut self.out) {
+            if let Err(lost) = self.append(&stored) {
+                self.lose(lost, 1);
+            }
+        }
     }
 
     /// Takes what is there, up to a batch.
@@ -271,8 +294,11 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
             self.parts.metrics.seen.inc();
             self.lose(Lost::Stopped, 1);
         }
+        self.between();
         self.account(Duration::ZERO);
-        self.parts.sink.flush();
+        if let Err(Waiting(payloads)) = self.parts.sink.flush() {
+            tracing::error!(payloads, "the spool could not write what was still in memory");
+        }
         for gap in self.gaps.open.iter().filter_map(|open| open.gap.as_ref()) {
             tracing::error!(reason = gap.reason, lost = gap.lost, "the spool did not take the account of lost records");
         }
@@ -291,11 +317,7 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
             self.out.clear();
             self.lose(Lost::Panicked, 1);
         }
-        for stored in std::mem::take(&mut self.out) {
-            if let Err(lost) = self.append(&stored) {
-                self.lose(lost, 1);
-            }
-        }
+        self.append_out();
     }
 
     fn append(&mut self, stored: &Stored) -> Result<(), Lost> {

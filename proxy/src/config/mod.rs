@@ -15,6 +15,7 @@ pub mod place;
 pub mod reference;
 pub mod schema;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -22,8 +23,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::exchange::Fault;
-use crate::telemetry;
+use crate::background::{digest, redact, sample, sink, spool, store};
+use crate::exchange::{ByteSize, Fault, Name};
+use crate::inline::{accept, admit, engine, identify};
+use crate::{console, telemetry};
 
 pub use environment::Override;
 pub use live::{Change, Live};
@@ -33,14 +36,80 @@ pub use place::{Faults, Place, Placed};
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// Key paths whose change needs a restart: what is bound, opened or spawned once.
-pub const NEEDS_RESTART: &[&str] = &["telemetry.logs.format", "telemetry.traces"];
+pub const NEEDS_RESTART: &[&str] = &[
+    "data_dir",
+    "instance",
+    "server.listen",
+    "server.max_connections",
+    "server.max_held_bytes",
+    "server.header_timeout",
+    "outbox",
+    "digest",
+    "spool",
+    "sink",
+    "store",
+    "console",
+    "telemetry.logs.format",
+    "telemetry.traces",
+];
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Folder of everything that Weir keeps on disk: `spool/`, `store/`, `sink/`, the console's token.
+    /// Default: the first that is set of `$STATE_DIRECTORY` (systemd), `$XDG_DATA_HOME/weir/data`,
+    /// `~/.local/share/weir/data`.
+    pub data_dir: Option<PathBuf>,
+    /// Name of this Weir in every record, to tell replicas apart. Default: the host's name.
+    pub instance: Option<String>,
+    /// The data port and its limits.
+    pub server: accept::Config,
+    /// Exchanges in flight and waiting.
+    pub limits: admit::Config,
+    /// The engines, by name.
+    pub engines: BTreeMap<Name, engine::Config>,
+    /// Who may use Weir, by name. With none, everybody may, as the tenant `default`, and
+    /// clients' keys are passed on to the engine.
+    pub tenants: BTreeMap<Name, identify::tenant::Config>,
+    /// Which requests go to which engines; the first that fits takes a request. With none,
+    /// everything goes to the only engine.
+    pub routes: Vec<identify::route::Config>,
+    /// What waits between the request path and the recorder.
+    pub outbox: Outbox,
+    /// Which exchanges are kept.
+    pub sample: sample::Config,
+    /// What is taken out of text before it is kept.
+    pub redact: redact::Config,
+    /// How much of each exchange is kept.
+    pub digest: digest::Config,
+    /// The disk queue before the store.
+    pub spool: spool::Config,
+    /// Writing to the store.
+    pub sink: sink::Config,
+    /// Which ClickHouse keeps the records.
+    pub store: store::Config,
+    /// The console.
+    pub console: console::Config,
     /// What Weir says about itself: logs and traces. Metrics are always on, at `/metrics` of the console port.
     pub telemetry: telemetry::Config,
+}
+
+/// Limits of what waits between the request path and the recorder. Beyond them records are
+/// dropped, counted, and written down as a gap.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outbox {
+    /// Most records. Default 16384.
+    pub max_records: usize,
+    /// Most bytes of bodies. Default 128MiB.
+    pub max_bytes: ByteSize,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { max_records: 16_384, max_bytes: ByteSize::mib(128) }
+    }
 }
 
 /// A configuration that can say what is wrong with itself beyond its shape.
@@ -58,8 +127,66 @@ impl Checked for Config {
 impl Config {
     /// The faults of each section, one line per section.
     fn sections(&self) -> Vec<Vec<Fault>> {
-        vec![self.telemetry.faults("telemetry")]
+        vec![
+            self.server.faults("server"),
+            self.limits.faults("limits"),
+            self.engines.iter().flat_map(|(name, engine)| engine.faults(&format!("engines.{name}"))).collect(),
+            self.tenants.iter().flat_map(|(name, tenant)| tenant.faults(&format!("tenants.{name}"))).collect(),
+            self.route_faults(),
+            self.sample.faults("sample"),
+            self.redact.faults("redact"),
+            self.digest.faults("digest"),
+            self.spool.faults("spool"),
+            self.sink.faults("sink"),
+            self.store.faults("store"),
+            self.console.faults("console"),
+            self.telemetry.faults("telemetry"),
+        ]
     }
+
+    fn route_faults(&self) -> Vec<Fault> {
+        let engines: Vec<Name> = self.engines.keys().cloned().collect();
+        let tenants: Vec<Name> = self.tenants.keys().cloned().collect();
+        let route =
+            |(i, route): (usize, &identify::route::Config)| route.faults(&format!("routes[{i}]"), &engines, &tenants);
+        let mut faults: Vec<Fault> = self.routes.iter().enumerate().flat_map(route).collect();
+        match (self.engines.len(), self.routes.is_empty()) {
+            (0, _) => {
+                let cure = "name one with --engine http://host:port, or under [engines.NAME]";
+                faults.push(Fault::new("engines", "is empty, there is nothing to stand in front of", cure));
+            }
+            (2.., true) => {
+                let cure = "say under [[routes]] which requests go to which";
+                faults.push(Fault::new("routes", "is empty, and there is more than one engine", cure));
+            }
+            _ => {}
+        }
+        faults
+    }
+
+    /// Fills in what depends on the machine: folders and the name of this instance.
+    pub fn settle(mut self) -> Self {
+        let data = self.data_dir.take().unwrap_or_else(default_data_dir);
+        self.spool.directory = data.join("spool");
+        self.sink.data_dir = data.join("sink");
+        self.store.data_dir = data.join("store");
+        self.data_dir = Some(data);
+        self.instance = Some(self.instance.take().unwrap_or_else(host_name));
+        self
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || variable("HOME").map(|home| home.join(".local/share"));
+    let shared = || variable("XDG_DATA_HOME").or_else(home).map(|base| base.join("weir/data"));
+    variable("STATE_DIRECTORY").or_else(shared).unwrap_or_else(|| PathBuf::from("weir-data"))
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "weir".to_owned() } else { name.to_owned() }
 }
 
 /// Where a configuration comes from; reading it again is a reload.
@@ -119,11 +246,32 @@ pub fn load_text<T: DeserializeOwned + JsonSchema + Checked>(
                     return Ok(config);
                 }
             }
-            Err(error) => faults.push(Fault::new("", error.to_string(), "see the reference in deploy/CONFIG.md")),
+            Err(error) => faults = unread::<T>(&document.value, &error.to_string()),
         }
     }
     let placed = faults.into_iter().map(|fault| document.locate(fault)).collect();
     Err(Faults::new(origin, placed))
+}
+
+/// Finds the values that fit the schema but not their type, such as an address with a typo,
+/// by reading each alone; a value that only fails among others is told without its place.
+fn unread<T: DeserializeOwned>(value: &Value, whole: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (path, alone) in document::leaves(value) {
+        // A list read alone may lack keys that stand in its other leaves: that is no fault.
+        let error = serde_json::from_value::<T>(alone).err().map(|error| error.to_string());
+        if let Some(problem) = error.filter(|error| !error.starts_with("missing field")) {
+            let cure = match problem.as_str() {
+                "invalid socket address syntax" => "write an IP address and a port, as in \"127.0.0.1:8080\"",
+                _ => "see the reference in deploy/CONFIG.md",
+            };
+            faults.push(Fault::new(path, problem, cure));
+        }
+    }
+    if faults.is_empty() {
+        faults.push(Fault::new("", whole, "see the reference in deploy/CONFIG.md"));
+    }
+    faults
 }
 
 /// What `weir check` tells: the configuration as it would run, or what is wrong with it.

@@ -66,7 +66,7 @@ fn section(page: &mut String, schema: &Value, path: &str) {
         let path = join(path, key);
         if let Some(item) = node.get("items").filter(|item| is_table(item)) {
             section(page, &described(item, node), &format!("[[{path}]]"));
-        } else if let Some(item) = node.get("additionalProperties").filter(|item| is_table(item)) {
+        } else if let Some(item) = schema::named(node).filter(|item| is_table(item)) {
             section(page, &described(item, node), &format!("[{path}.<name>]"));
         } else {
             section(page, node, &format!("[{path}]"));
@@ -114,7 +114,7 @@ fn properties(schema: &Value) -> Vec<(String, Value)> {
 fn is_table(schema: &Value) -> bool {
     !properties(schema).is_empty()
         || schema.get("items").is_some_and(is_table)
-        || schema.get("additionalProperties").is_some_and(|rest| rest.is_object() && is_table(rest))
+        || schema::named(schema).is_some_and(is_table)
 }
 
 fn row(page: &mut String, key: &str, node: &Value, is_required: bool) {
@@ -150,7 +150,7 @@ fn kind(schema: &Value) -> String {
     if let Some(items) = schema.get("items") {
         return format!("list of {}", kind(items));
     }
-    if let Some(rest) = schema.get("additionalProperties").filter(|rest| rest.is_object()) {
+    if let Some(rest) = schema::named(schema) {
         return format!("table of {}", kind(rest));
     }
     let types = schema::types(schema);

@@ -66,10 +66,16 @@ pub fn child<'a>(schema: &'a Value, key: &str) -> &'a Value {
     if let Some(found) = schema.get("properties").and_then(|properties| properties.get(key)) {
         return found;
     }
-    if let Some(rest) = schema.get("additionalProperties").filter(|rest| rest.is_object()) {
+    if let Some(rest) = named(schema) {
         return rest;
     }
     choices(schema).map(|choice| child(choice, key)).find(|found| !found.is_null()).unwrap_or(&Value::Null)
+}
+
+/// The schema of the values of a map: tables under names that the user gives.
+pub fn named(schema: &Value) -> Option<&Value> {
+    let by_pattern = schema.get("patternProperties").and_then(Value::as_object).and_then(|map| map.values().next());
+    by_pattern.or_else(|| schema.get("additionalProperties").filter(|rest| rest.is_object()))
 }
 
 /// The alternatives of a schema.
@@ -118,8 +124,14 @@ fn explain(schema: &Value, error: &ValidationError<'_>, faults: &mut Vec<Fault>)
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            let known = known_keys(schema, error);
-            faults.extend(unexpected.iter().map(|key| unknown_key(&path, key, &known)));
+            let node = node_around(schema, error);
+            let known = known_keys(node);
+            let is_map = named(node).is_some();
+            faults.extend(
+                unexpected
+                    .iter()
+                    .map(|key| if is_map { bad_name(&path, key) } else { unknown_key(&path, key, &known) }),
+            );
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             explain_choice(schema, error, context, faults);
@@ -253,9 +265,15 @@ fn unknown_key(path: &str, key: &str, known: &[&str]) -> Fault {
     Fault::new(place::join(path, key), format!("unknown key '{key}'"), cure)
 }
 
-/// The keys of the table that an error is about.
-fn known_keys<'a>(schema: &'a Value, error: &ValidationError<'_>) -> Vec<&'a str> {
-    let properties = node_around(schema, error).get("properties").and_then(Value::as_object);
+/// A key of a map that is no name.
+fn bad_name(path: &str, key: &str) -> Fault {
+    let problem = format!("'{key}' is no name");
+    Fault::new(place::join(path, key), problem, "use 1 to 64 letters, digits, '.', '_' or '-'")
+}
+
+/// The keys of a table.
+fn known_keys(node: &Value) -> Vec<&str> {
+    let properties = node.get("properties").and_then(Value::as_object);
     properties.map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default()
 }
 

@@ -49,6 +49,8 @@ pub struct Config {
     pub header_timeout: Period,
     /// How long a client may take to send its body.
     pub body_timeout: Period,
+    /// How long answers under way may take to finish when Weir stops.
+    pub drain_timeout: Period,
 }
 
 impl Default for Config {
@@ -61,6 +63,7 @@ impl Default for Config {
             max_held_bytes: ByteSize::mib(512),
             header_timeout: Period::secs(30),
             body_timeout: Period::secs(60),
+            drain_timeout: Period::secs(30),
         }
     }
 }

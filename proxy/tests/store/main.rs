@@ -1,6 +1,8 @@
 //! The store and the sink against the real ClickHouse engine. Without its library every test
 //! fails with the words that say how to get it.
 
+#![allow(clippy::unwrap_used)]
+
 mod migrations;
 mod once;
 mod outages;

@@ -1,9 +1,10 @@
 //! What no client may do through a statement, as far as the engine itself
 //! does not stop it.
 //!
-//! Files and networks are closed by the engine's own grants (`config`). Two
-//! holes remain, both closed here: `INTO OUTFILE` and `FROM INFILE` are done
-//! by the library's client half and know no rights; and the scalar function
+//! Files and networks are closed by the engine's own grants (`config`). Holes
+//! remain, closed here: `INTO OUTFILE` and `FROM INFILE` are done by the
+//! library's client half and know no rights; `input()` reads the process's
+//! standard input and so loses the rows of the body; and the scalar function
 //! `file` reads any file, even under `readonly`, and can be named in many ways
 //! (`arrayMap(file, …)`, `APPLY file`, `eval('…')`). So a read-only statement,
 //! the only kind that strangers write, may not contain these names at all, nor
@@ -25,6 +26,7 @@ pub(crate) enum Access {
 /// Refuses what must not run.
 pub(crate) fn check(sql: &[u8], access: Access) -> Result<(), Failure> {
     let mut before: Option<Token> = None;
+    let mut input = false;
     for token in Tokens::of(sql) {
         let after = |word: &str| before.is_some_and(|before| before.is(sql, word));
         if (after("INTO") && token.is(sql, "OUTFILE")) || (after("FROM") && token.is(sql, "INFILE")) {
@@ -32,6 +34,11 @@ pub(crate) fn check(sql: &[u8], access: Access) -> Result<(), Failure> {
                 Refusal::Unsupported.because("files are not read or written, leave out INTO OUTFILE and FROM INFILE")
             );
         }
+        if input && token.is(sql, "(") {
+            let reason = "rows cannot be read through input(), insert them into the table directly";
+            return Err(Refusal::Unsupported.because(reason));
+        }
+        input = after("FROM") && (token.is(sql, "input") || token.is(sql, "`input`") || token.is(sql, "\"input\""));
         if access == Access::ReadOnly {
             read_only(&sql[token.start..token.end], &sql[token.end..])?;
         }
@@ -102,5 +109,7 @@ mod tests {
         assert!(check(b"CREATE TABLE t (file String) ENGINE = Memory", Access::Full).is_ok());
         assert!(check(b"SELECT 1 INTO OUTFILE 'x'", Access::Full).is_err());
         assert!(check(b"INSERT INTO t FROM INFILE 'x' FORMAT CSV", Access::Full).is_err());
+        assert!(check(b"INSERT INTO t SELECT a FROM `input` ('a UInt8') FORMAT CSV", Access::Full).is_err());
+        assert!(check(b"SELECT a FROM input WHERE (a)", Access::Full).is_ok());
     }
 }

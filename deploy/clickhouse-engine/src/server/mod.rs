@@ -17,7 +17,7 @@ mod request;
 mod statement;
 
 use std::collections::HashSet;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ use self::execute::{Job, PIECES, Reply, Rows, Sessions};
 use self::failure::{Failure, Refusal};
 use self::gate::Gate;
 use self::request::{Call, Rules};
-use crate::library::exit_now;
+use crate::library::{EngineError, exit_now, take_standard_input};
 use crate::spec::{Announcement, Spec};
 
 /// An unused kept-alive connection is closed after this.
@@ -54,21 +54,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The parent's one line; settings and a password fit many times over.
 const SPEC_BYTES: u64 = 64 << 10;
 
-/// Runs the child to its end and returns its exit code (0 after a clean stop).
+/// Runs the child to its end, with exit code 0 after a clean stop and 1 when
+/// it could not start.
 ///
-/// Called by the hidden subcommand that [`crate::Options::args`] names. Reads
+/// Called by the hidden subcommand that [`crate::Options::args`] names, from
+/// `main` and outside any Tokio runtime, as it builds its own. Reads
 /// everything it needs from standard input and prints one JSON line on
 /// standard output: `{"port":N}` when it serves, `{"error":"…"}` when it
-/// cannot start. On success it never returns: it leaves through `_exit`, as
-/// the engine's static destructors race its threads.
+/// cannot start. It does not return, the type only fits an exit code: it leaves
+/// through `_exit`, as the engine's static destructors race its threads.
 pub fn run_child() -> i32 {
-    match serve() {
-        Ok(()) => exit_now(0),
+    let code = match serve() {
+        Ok(()) => 0,
         Err(reason) => {
             announce(&Announcement::Error(reason));
             1
         }
-    }
+    };
+    exit_now(code)
 }
 
 struct Shared {
@@ -80,8 +83,10 @@ struct Shared {
 }
 
 fn serve() -> Result<(), String> {
-    let spec = read_spec()?;
-    let stop = stop_on_end_of_input();
+    let input = take_standard_input().map_err(|error| format!("standard input: {error}"))?;
+    let mut input = BufReader::new(input);
+    let spec = read_spec(&mut input)?;
+    let stop = stop_on_end_of(input);
     let lock = boot::lock(&spec.data_dir, spec.limits.lock_wait)?;
     let engine = boot::boot(&spec)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -109,19 +114,19 @@ fn serve() -> Result<(), String> {
     Ok(())
 }
 
-fn read_spec() -> Result<Spec, String> {
+fn read_spec(input: &mut impl BufRead) -> Result<Spec, String> {
     let mut line = String::new();
-    io::stdin().lock().take(SPEC_BYTES).read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
+    input.take(SPEC_BYTES).read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
     serde_json::from_str(&line)
         .map_err(|error| format!("standard input carries no spec ({error}); this subcommand is started by weir itself"))
 }
 
-/// The thread ends with the process; it owns nothing.
-fn stop_on_end_of_input() -> watch::Receiver<bool> {
+/// The thread ends with the process; it owns nothing but the pipe.
+fn stop_on_end_of(mut input: impl Read + Send + 'static) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     std::thread::spawn(move || {
         let mut rest = [0_u8; 64];
-        while matches!(io::stdin().lock().read(&mut rest), Ok(1..)) {}
+        while matches!(input.read(&mut rest), Ok(1..)) {}
         let _ = sender.send(true);
     });
     receiver
@@ -241,13 +246,7 @@ async fn run(shared: &Arc<Shared>, call: Call, query_id: &str) -> Result<Respons
             return Err(failure);
         }
     };
-    let (rows, receiver) = match body.is_some() {
-        true => {
-            let (sender, receiver) = mpsc::channel(PIECES);
-            (Some(sender), Some(receiver))
-        }
-        false => (None, None),
-    };
+    let (rows, receiver) = body.is_some().then(|| mpsc::channel(PIECES)).unzip();
     let job = Job {
         sql: call.sql,
         statement: call.statement,
@@ -266,8 +265,8 @@ async fn run(shared: &Arc<Shared>, call: Call, query_id: &str) -> Result<Respons
     if let (Some(body), Some(rows)) = (body, rows) {
         feed(body, rows, shared).await;
     }
-    let reply: Reply =
-        outcome.await.unwrap_or_else(|_| Err(Refusal::Unsupported.because("the statement broke off")))?;
+    let broke_off = |_| Err(EngineError("the statement broke off, the store's log says more".into()).into());
+    let reply: Reply = outcome.await.unwrap_or_else(broke_off)?;
     Ok(answer::result(reply, query_id, began.elapsed()))
 }
 

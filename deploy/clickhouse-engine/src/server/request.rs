@@ -122,6 +122,9 @@ impl Fields {
             _ if IGNORED.contains(&name.as_str()) => {}
             _ => match name.strip_prefix("param_") {
                 Some(param) => self.params.push((param.into(), value)),
+                None if self.settings.iter().any(|(given, _)| *given == name) => {
+                    return Err(Refusal::BadArguments.because(format!("the setting '{name}' is given twice")));
+                }
                 None if rules.setting_names.contains(&name) => self.settings.push((name, value)),
                 None => {
                     return Err(Refusal::UnknownSetting.because(format!("unknown setting '{name}'")));
@@ -146,6 +149,7 @@ impl Fields {
     fn read_only_by_method(&mut self, method: &Method) {
         let given = self.settings.iter().any(|(name, value)| name == "readonly" && value != "0");
         if method != Method::POST && !given {
+            self.settings.retain(|(name, _)| name != "readonly");
             self.settings.push(("readonly".into(), "2".into()));
         }
     }
@@ -311,10 +315,28 @@ mod tests {
 
     #[test]
     fn what_the_store_cannot_do_is_refused_by_name() {
-        let names = HashSet::new();
-        for (query, code) in [("max_threads=1", 115), ("decompress=1", 344), ("session_id=a", 344), ("a=%ff", 36)] {
+        let names = HashSet::from(["readonly".to_string()]);
+        let twice = "readonly=1&readonly=0";
+        for (query, code) in
+            [("max_threads=1", 115), (twice, 36), ("decompress=1", 344), ("session_id=a", 344), ("a=%ff", 36)]
+        {
             let failure = url_fields(query, &rules(&names)).err().unwrap();
             assert_eq!(failure.code, code, "{query}: {}", failure.text);
+        }
+    }
+
+    #[test]
+    fn only_post_may_write() {
+        let names = HashSet::from(["readonly".to_string()]);
+        for (method, query, readonly) in [
+            (Method::GET, "", "2"),
+            (Method::GET, "readonly=0", "2"),
+            (Method::GET, "readonly=1", "1"),
+            (Method::POST, "readonly=0", "0"),
+        ] {
+            let mut fields = url_fields(query, &rules(&names)).unwrap();
+            fields.read_only_by_method(&method);
+            assert_eq!(fields.settings, [("readonly".to_string(), readonly.to_string())], "{method} {query}");
         }
     }
 

@@ -152,6 +152,23 @@ impl Digester {
         self.assemble(record, &read, inclusion, redact, expect)
     }
 
+    /// What is read of a record that is not kept: everything but its text and its prompt's length.
+    pub fn outline(&mut self, record: &Record) -> StoredExchange {
+        let mut row = StoredExchange::default();
+        self.begin(&mut row, record, &completion_of(record));
+        row
+    }
+
+    fn begin(&mut self, row: &mut StoredExchange, record: &Record, completion: &Option<Completion>) {
+        identity(row, record);
+        course(row, record);
+        timings(row, record);
+        if let Some(answerer) = &record.engine {
+            self.engine(row, answerer);
+        }
+        usage(row, record, completion.as_ref());
+    }
+
     fn assemble(
         &mut self,
         record: &Record,
@@ -167,13 +184,7 @@ impl Digester {
             instance: self.instance.clone(),
             ..StoredExchange::default()
         };
-        identity(&mut row, record);
-        course(&mut row, record);
-        timings(&mut row, record);
-        if let Some(answerer) = &record.engine {
-            self.engine(&mut row, answerer);
-        }
-        usage(&mut row, record, read.completion.as_ref());
+        self.begin(&mut row, record, &read.completion);
         let event = self.expectation(&mut row, record, read, expect);
         text::fill(&mut row, record, read, &self.config, redact);
         (Stored::Exchange(Box::new(row)), event.map(Stored::Event))
@@ -231,17 +242,17 @@ impl Written {
 /// Reads both bodies, where they can be read.
 fn read(record: &Record) -> Read {
     let api = record.request.api;
-    let plain = text::is_plain(&record.response.content_encoding);
-    let stream = record.response.is_stream();
     let asked = !matches!(api, Api::Models | Api::Opaque) && text::request_is_plain(record);
     Read {
         conversation: if asked { conversation::read(api, &record.request.body) } else { None },
-        completion: if plain {
-            completion::read(api, record.request.target.path(), stream, &record.response.body)
-        } else {
-            None
-        },
+        completion: completion_of(record),
     }
+}
+
+fn completion_of(record: &Record) -> Option<Completion> {
+    let (request, response) = (&record.request, &record.response);
+    let plain = text::is_plain(&response.content_encoding);
+    plain.then(|| completion::read(request.api, request.target.path(), response.is_stream(), &response.body)).flatten()
 }
 
 fn identity(row: &mut StoredExchange, record: &Record) {

@@ -1,3 +1,5 @@
+//! Tests of the digest: from a raw record to the row that is kept.
+
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tests of the recorder against a disk that fails and a keeper that panics.
+
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -57,7 +59,9 @@ impl Sink for Shelf {
         Ok(())
     }
 
-    fn flush(&mut self) {}
+    fn flush(&mut self) -> Result<(), Waiting> {
+        Ok(())
+    }
 }
 
 /// A clock that the test moves.

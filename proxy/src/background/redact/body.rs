@@ -63,18 +63,16 @@ pub(super) fn redact<'a>(redactor: &Redactor, shape: Shape, body: Cow<'a, str>) 
     let mut edits = Edits { redactor, body: &body, list: Vec::new(), finds: 0 };
     let mut spellings = Vec::new();
     let mut lanes: HashMap<u64, Lane> = HashMap::new();
-    for marks in marks(shape, &body) {
+    walk(shape, &body, |marks| {
         for literal in &marks.literals {
-            match shape {
-                Shape::Json => edits.alone(literal),
-                _ if literal.piece && !literal.named_secret => {
-                    lanes.entry(marks.lane(literal)).or_default().push(&body, literal);
-                }
-                _ => edits.alone(literal),
+            if shape != Shape::Json && literal.piece && !literal.named_secret {
+                lanes.entry(marks.lane(literal)).or_default().push(&body, literal);
+            } else {
+                edits.alone(literal);
             }
         }
-        spellings.extend(marks.spellings);
-    }
+        spellings.append(&mut marks.spellings);
+    });
     for lane in lanes.values() {
         edits.lane(lane);
     }
@@ -85,40 +83,40 @@ pub(super) fn redact<'a>(redactor: &Redactor, shape: Shape, body: Cow<'a, str>) 
     (Cow::Owned(apply(&body, list, spellings)), count(finds))
 }
 
-/// The marks of a body: one set for JSON, one per event or line for streams.
-fn marks(shape: Shape, body: &str) -> Vec<Marks> {
-    let mut sets = vec![Marks::default()];
+/// Marks a body and shows the marks: all at once for JSON, one event or line at a time for streams.
+fn walk(shape: Shape, body: &str, mut show: impl FnMut(&mut Marks)) {
+    let mut marks = Marks::default();
     if shape == Shape::Json {
-        sets[0].scan(body, 0..body.len());
-        return sets;
+        marks.scan(body, 0..body.len());
+        return show(&mut marks);
     }
-    let mut json = false;
-    let mut begun = false;
+    // Whether the event's data has begun, and whether it is JSON.
+    let (mut begun, mut json) = (false, false);
     let mut at = 0;
     for line in body.split_inclusive(['\n', '\r']) {
         let text = line.trim_end_matches(['\n', '\r']);
         let (start, end) = (at, at + text.len());
         at += line.len();
         if text.is_empty() || shape == Shape::Lines {
-            sets.push(Marks::default());
+            show(&mut marks);
+            marks.clear();
             begun = false;
         }
         let data = if shape == Shape::Lines { Some(text) } else { text.strip_prefix("data:") };
-        let Some(set) = sets.last_mut() else { continue };
         match data {
             None if text.is_empty() => {}
-            None => set.plain(start..end, false),
+            None => marks.plain(start..end, false),
             Some(data) => {
                 let from = end - data.len() + usize::from(data.starts_with(' '));
                 if !begun {
                     json = body[from..end].starts_with(['{', '[']);
                     begun = true;
                 }
-                if json { set.scan(body, from..end) } else { set.plain(from..end, true) }
+                if json { marks.scan(body, from..end) } else { marks.plain(from..end, true) }
             }
         }
     }
-    sets
+    show(&mut marks);
 }
 
 struct Edits<'a> {

@@ -1,3 +1,5 @@
+//! Tests of the redaction, in every shape of answer and across pieces of a stream.
+
 use http::HeaderValue;
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -20,7 +20,8 @@ pub struct Config {
     pub insert_timeout: Period,
     /// Longest pause between two tries while ClickHouse is away. Default 30s.
     pub longest_pause: Period,
-    /// Folder for `rejected/`, the records that ClickHouse refused for their content. Default `data/sink`.
+    /// Folder for `rejected/`, the records that ClickHouse refused for their content. Default `.weir/sink`.
+    #[serde(skip)]
     pub data_dir: PathBuf,
     /// Most bytes in `rejected/`; the oldest files go first. Default 256MiB.
     pub rejected_bytes: ByteSize,
@@ -34,7 +35,7 @@ impl Default for Config {
             flush_interval: Period::secs(1),
             insert_timeout: Period::secs(60),
             longest_pause: Period::secs(30),
-            data_dir: PathBuf::from("data/sink"),
+            data_dir: PathBuf::from(".weir/sink"),
             rejected_bytes: ByteSize::mib(256),
         }
     }

@@ -3,6 +3,7 @@
 //! Promises: the same rows always travel under the same deduplication token, so a repeated
 //! insert is stored once; rows to blame are found by halving, and the others arrive.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use clickhouse::{Client, RowOwned, RowWrite};
@@ -47,7 +48,7 @@ impl Inserter {
         rows: &Rows<R>,
     ) -> Result<Vec<Poison>, Stopped> {
         let mut poison = Vec::new();
-        let mut spans = vec![0..rows.rows.len()];
+        let mut spans: Vec<Range<usize>> = std::iter::once(0..rows.rows.len()).collect();
         while let Some(span) = spans.pop() {
             let (Some(first), Some(last)) = (rows.seqs.get(span.start), rows.seqs[span.clone()].last()) else {
                 continue;

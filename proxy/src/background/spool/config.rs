@@ -13,6 +13,7 @@ use crate::exchange::{ByteSize, Fault, Period};
 pub struct Config {
     /// Directory of the spool; one process owns it at a time. It holds prompt text until the
     /// store has it, so it is made readable by its owner only. Default ".weir/spool".
+    #[serde(skip)]
     pub directory: PathBuf,
     /// Bytes that all segments together may take; a full spool refuses new records and
     /// counts them. Default "2GiB".

@@ -79,7 +79,8 @@ fn with_port(host: &str) -> Option<String> {
         _ if authority.host().is_empty() => None,
         Some(0) => None,
         Some(_) => Some(host.to_owned()),
-        None if host.ends_with(':') => None,
+        // Something stands behind the host that is no port.
+        None if authority.as_str() != authority.host() => None,
         None => Some(format!("{host}:8123")),
     }
 }

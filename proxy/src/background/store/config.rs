@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::address::{self, Address};
 use crate::exchange::{ByteSize, Fault, Period};
 
-/// The environment variable that overrides `url`.
-pub const URL_VARIABLE: &str = "CLICKHOUSE_URL";
-
 /// Which ClickHouse keeps the records.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -28,7 +25,8 @@ pub struct Config {
     /// replicated and sharded, and reached through Distributed tables; the servers need the
     /// macros `shard` and `replica`. Default none: one server.
     pub cluster: Option<String>,
-    /// Folder that the embedded engine owns alone. Default `data/store`.
+    /// Folder that the embedded engine owns alone. Default `.weir/store`.
+    #[serde(skip)]
     pub data_dir: PathBuf,
     /// Most memory that the embedded engine may use before a query fails, in bytes. Default 1GiB.
     pub memory_bytes: ByteSize,
@@ -66,7 +64,8 @@ impl std::fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
+        // An empty one is no secret, and the default that the reference shows.
+        serializer.serialize_str(if self.0.is_empty() { "" } else { "***" })
     }
 }
 
@@ -78,7 +77,7 @@ impl Default for Config {
             password: Secret::default(),
             database: "weir".into(),
             cluster: None,
-            data_dir: PathBuf::from("data/store"),
+            data_dir: PathBuf::from(".weir/store"),
             memory_bytes: ByteSize(1 << 30),
             retention: Retention::default(),
         }
@@ -92,13 +91,6 @@ impl Default for Retention {
 }
 
 impl Config {
-    /// This configuration with the value of [`URL_VARIABLE`], where one is set.
-    #[must_use]
-    pub fn overridden(mut self, url: Option<String>) -> Self {
-        self.url = url.filter(|url| !url.is_empty()).map(Secret).or(self.url);
-        self
-    }
-
     /// Everything that is wrong, below `path`.
     pub fn faults(&self, path: &str) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -182,12 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_wins_and_passwords_stay_out_of_sight() {
-        let config = Config { url: Some(Secret::new("http://file")), ..Config::default() };
-        let config = config.overridden(Some("http://u:secret@environment/x".into()));
+    fn the_url_wins_over_what_stands_beside_it_and_passwords_stay_out_of_sight() {
+        let url = Some(Secret::new("http://u:secret@db/x"));
+        let config = Config { url, password: Secret::new("secret too"), ..Config::default() };
         let address = config.address().unwrap().unwrap();
-        assert_eq!((address.url.as_str(), address.database.as_str()), ("http://environment:8123", "x"));
-        assert_eq!(address.password, "secret");
+        assert_eq!((address.url.as_str(), address.database.as_str()), ("http://db:8123", "x"));
+        assert_eq!((address.user.as_str(), address.password.as_str()), ("u", "secret"));
         assert!(!format!("{config:?}{}", serde_json::to_string(&config).unwrap()).contains("secret"));
     }
 }

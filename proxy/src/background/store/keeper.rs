@@ -192,4 +192,13 @@ mod tests {
         };
         assert_eq!((since, error.as_str()), (again, "b"));
     }
+
+    #[test]
+    fn a_missing_library_is_told_with_the_way_to_get_it() {
+        let missing = weir_clickhouse_engine::LibraryNotFound { looked: vec!["/nowhere/libchdb.so".into()] };
+        let State::Absent { how_to_get, .. } = after_failure(&State::Starting, &Error::NoLibrary(missing)) else {
+            panic!("absent")
+        };
+        assert!(how_to_get.contains("make store-engine") && how_to_get.contains("/nowhere"), "{how_to_get}");
+    }
 }

@@ -32,7 +32,7 @@ use clickhouse::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use config::{Config, Retention, Secret, URL_VARIABLE};
+pub use config::{Config, Retention, Secret};
 pub use error::Error;
 pub use metrics::Metrics;
 

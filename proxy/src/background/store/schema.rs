@@ -3,7 +3,8 @@
 //! Pure. A file is `NNNN_name.sql`, numbered without gaps, applied in order, never changed
 //! once released. Statements end with `;` at the end of a line. Every statement can be
 //! repeated without harm (`IF NOT EXISTS` and the like), because two replicas may apply the
-//! same file at the same time and a crash may come between two statements.
+//! same file at the same time and a crash may come between two statements. Columns are only
+//! added, each with a DEFAULT, so that an older replica can go on writing beside a newer one.
 //!
 //! Placeholders, all of them:
 //!

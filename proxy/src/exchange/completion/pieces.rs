@@ -18,19 +18,34 @@ pub(super) struct Piece {
 
 /// The blocks by number.
 #[derive(Debug, Default)]
-pub(super) struct Pieces(BTreeMap<usize, Piece>);
+pub(super) struct Pieces {
+    by_number: BTreeMap<usize, Piece>,
+    /// Ids of blocks in order of arrival, for streams that do not number them.
+    ids: Vec<String>,
+}
 
 impl Pieces {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_number.is_empty()
     }
 
     /// The block of that number; none once too many are held.
     pub(super) fn at(&mut self, number: usize) -> Option<&mut Piece> {
-        if self.0.len() >= MAX_PARTS && !self.0.contains_key(&number) {
+        if self.by_number.len() >= MAX_PARTS && !self.by_number.contains_key(&number) {
             return None;
         }
-        Some(self.0.entry(number).or_default())
+        Some(self.by_number.entry(number).or_default())
+    }
+
+    /// The number of the block with that id: as many as came before it.
+    pub(super) fn number_of(&mut self, id: &str) -> usize {
+        if let Some(known) = self.ids.iter().position(|held| held == id) {
+            return known;
+        }
+        if self.ids.len() < MAX_PARTS {
+            self.ids.push(id.to_owned());
+        }
+        self.ids.len() - 1
     }
 
     /// Replaces a block by its final form.
@@ -41,11 +56,11 @@ impl Pieces {
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.by_number.clear();
     }
 
     pub(super) fn has_token(&self) -> bool {
-        self.0.values().any(|p| {
+        self.by_number.values().any(|p| {
             let texts = [&p.text, &p.refusal, &p.reasoning, &p.summary];
             p.call.is_some() || texts.iter().any(|text| !text.is_empty())
         })
@@ -53,7 +68,7 @@ impl Pieces {
 
     /// Appends everything to a choice.
     pub(super) fn into_choice(self, choice: &mut Choice) {
-        for piece in self.0.into_values() {
+        for piece in self.by_number.into_values() {
             choice.text.push_str(&piece.text);
             choice.refusal.push_str(&piece.refusal);
             choice.reasoning.push_str(if piece.reasoning.is_empty() { &piece.summary } else { &piece.reasoning });

@@ -1,6 +1,7 @@
 //! Responses: `output` items of a plain answer, `response.*` events of a stream.
 //!
-//! Deltas are gathered by `output_index`; an item's `done` event and the final response
+//! Deltas are gathered by `output_index`, or by item id where an engine leaves that out
+//! (llama.cpp b11549 does); an item's `done` event and the final response
 //! hold the whole text again and replace what was gathered.
 
 use serde_json::Value;
@@ -32,19 +33,25 @@ pub(super) fn take(assembler: &mut Assembler, part: Part, name: &[u8], value: &V
         }
         "response.output_item.added" | "response.output_item.done" => {
             let item = value.get("item").unwrap_or(&Value::Null);
-            assembler.pieces.set(place(value), piece(item));
+            let number = place(assembler, value);
+            assembler.pieces.set(number, piece(item));
         }
         _ => delta(assembler, kind, value),
     }
 }
 
-fn place(value: &Value) -> usize {
-    index(value, "output_index").unwrap_or(0)
+fn place(assembler: &mut Assembler, value: &Value) -> usize {
+    index(value, "output_index").unwrap_or_else(|| {
+        let item = value.get("item").unwrap_or(&Value::Null);
+        let ids = [text(value, "item_id"), text(item, "id"), text(item, "call_id")];
+        assembler.pieces.number_of(ids.into_iter().find(|id| !id.is_empty()).unwrap_or_default())
+    })
 }
 
 fn delta(assembler: &mut Assembler, kind: &str, value: &Value) {
     let Some(delta) = value.get("delta").and_then(Value::as_str) else { return };
-    let Some(piece) = assembler.pieces.at(place(value)) else { return };
+    let number = place(assembler, value);
+    let Some(piece) = assembler.pieces.at(number) else { return };
     match kind {
         "response.output_text.delta" => piece.text.push_str(delta),
         "response.refusal.delta" => piece.refusal.push_str(delta),

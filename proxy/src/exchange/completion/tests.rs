@@ -270,6 +270,24 @@ fn indexes_out_of_all_bounds_cost_no_memory() {
 }
 
 #[test]
+fn response_items_without_an_index_are_told_apart_by_id() {
+    let events = [
+        json!({"type": "response.output_item.added", "item": {"type": "message", "id": "msg_1", "content": []}}),
+        json!({"type": "response.output_text.delta", "item_id": "msg_1", "delta": "a"}),
+        json!({"type": "response.output_item.added",
+            "item": {"type": "function_call", "call_id": "fc_1", "name": "f", "arguments": ""}}),
+        json!({"type": "response.function_call_arguments.delta", "item_id": "fc_1", "delta": "{}"}),
+        json!({"type": "response.output_text.delta", "item_id": "msg_1", "delta": "b"}),
+    ];
+    let read = read(Api::Responses, "", true, stream(&events, true, false).as_bytes()).unwrap();
+    assert_eq!((read.choices[0].text.as_str(), read.ended), ("ab", false));
+    assert_eq!(
+        (read.choices[0].tool_calls[0].id.as_str(), read.choices[0].tool_calls[0].arguments.as_str()),
+        ("fc_1", "{}")
+    );
+}
+
+#[test]
 fn tool_calls_without_an_index_are_told_apart_by_id() {
     let body = r#"data: {"choices":[{"delta":{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{"}}]}}]}
 

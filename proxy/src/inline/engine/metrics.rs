@@ -14,8 +14,10 @@ pub struct Metrics {
     told: [GaugeVec; 5],
 }
 
+type Told = (&'static str, &'static str, fn(&EngineState) -> Option<f64>);
+
 /// What engines tell of themselves: metric, its help, and where it is in the state.
-const TOLD: [(&str, &str, fn(&EngineState) -> Option<f64>); 5] = [
+const TOLD: [Told; 5] = [
     ("weir_engine_requests_running", "Requests being generated, as the engine tells", |s| s.running),
     ("weir_engine_requests_waiting", "Requests waiting inside the engine, as it tells", |s| s.waiting),
     ("weir_engine_kv_cache_used_ratio", "Share of the KV cache in use, as the engine tells", |s| s.kv_cache_used_ratio),

@@ -31,7 +31,6 @@ pub struct Replica {
     pub kind: ArcSwap<EngineKind>,
     /// Whether the last probes reached it; taken for granted until the first one says otherwise.
     healthy: AtomicBool,
-    state: ArcSwap<EngineState>,
     metrics: ReplicaMetrics,
     in_flight: AtomicUsize,
     breaker: Mutex<State>,
@@ -55,7 +54,6 @@ impl Replica {
             fingerprint: ArcSwap::default(),
             kind: ArcSwap::from_pointee(config.kind.unwrap_or_default()),
             healthy: AtomicBool::new(true),
-            state: ArcSwap::default(),
             metrics,
             in_flight: AtomicUsize::new(0),
             breaker: Mutex::default(),
@@ -144,12 +142,6 @@ impl Replica {
     /// Notes what the engine says of its load.
     pub(super) fn set_state(&self, state: EngineState) {
         self.metrics.set_state(&state);
-        self.state.store(Arc::new(state));
-    }
-
-    /// What the engine last said of its load.
-    pub fn state(&self) -> Arc<EngineState> {
-        self.state.load_full()
     }
 
     fn breaker(&self) -> State {
@@ -201,7 +193,7 @@ impl Drop for Call {
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 fn traceparent(trace: &TraceContext) -> HeaderValue {
-    HeaderValue::try_from(trace.format()).expect("hex digits and dashes are a header value")
+    HeaderValue::from_bytes(&trace.format()).expect("hex digits and dashes are a header value")
 }
 
 const HOP_BY_HOP: [HeaderName; 8] = [

@@ -1,3 +1,5 @@
+//! The spool on a disk that is full, short or failing.
+
 use std::os::unix::fs::FileExt;
 
 use super::super::{AppendError, Cause, Reason};
@@ -257,4 +259,27 @@ async fn a_waiting_reader_gets_a_full_batch_without_waiting_to_the_end() {
     reader.acknowledge(Seq(4)).await.unwrap();
     assert!(reader.is_drained());
     assert!(reader.next_batch(limits).await.unwrap().is_none());
+}
+
+#[test]
+fn the_metrics_follow_the_disk() {
+    let directory = place();
+    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+    let config = small(directory.path());
+    let mut spool = opened(&config, Arc::new(Local), &metrics);
+    fill(&mut spool, 1..=12);
+    let _ = spool.writer.append(&[0; 201]).unwrap_err();
+    let gauges = |metrics: &Metrics| (metrics.records.get(), metrics.segments.get(), metrics.bytes.get() as u64);
+    assert_eq!(gauges(&metrics), (12, 3, bytes_on_disk(directory.path())));
+    assert_eq!((metrics.flushed_records.get(), metrics.refused(Reason::TooLarge).get()), (12, 1));
+    assert!(metrics.oldest.get() > 0);
+    drop(spool);
+
+    let reopened = Metrics::register(&prometheus::Registry::new()).unwrap();
+    let spool = opened(&config, Arc::new(Local), &reopened);
+    assert_eq!(gauges(&reopened), gauges(&metrics));
+    std::fs::remove_file(&segments(directory.path())[1]).unwrap();
+    drain(&spool.reader);
+    assert_eq!(gauges(&reopened), (0, 1, bytes_on_disk(directory.path())));
+    assert_eq!((reopened.acknowledged.get(), reopened.damaged.get(), reopened.oldest.get()), (12, 4, 0));
 }

@@ -91,7 +91,10 @@ fn open(config: Config) -> Spool {
 }
 
 fn open_on(config: Config, disk: Arc<dyn Disk>) -> Spool {
-    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+    opened(&config, disk, &Metrics::register(&prometheus::Registry::new()).unwrap())
+}
+
+fn opened(config: &Config, disk: Arc<dyn Disk>, metrics: &Metrics) -> Spool {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match recovery::open(config.clone(), disk.clone(), metrics.clone()) {

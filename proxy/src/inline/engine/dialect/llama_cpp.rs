@@ -20,12 +20,15 @@ pub(super) static DIALECT: Dialect = Dialect {
     tokenize: Some(Tokenize { path: "/tokenize", body: |_, text| json!({ "content": text, "add_special": true }) }),
 };
 
-/// `prompt_tokens_total` leaves out what came from the cache; both together are the prompts.
+/// The first leaves out what came from the cache; both together are the prompts.
+const PROMPTS: &[&str] = &["llamacpp:prompt_tokens_total", "llamacpp:prompt_tokens_cached_total"];
+
 const METRICS: &[Source] = &[
     Source::sum(&["llamacpp:requests_processing"], |s| &mut s.running),
     Source::sum(&["llamacpp:requests_deferred"], |s| &mut s.waiting),
     Source::max(&["llamacpp:kv_cache_usage_ratio"], |s| &mut s.kv_cache_used_ratio),
-    Source::sum(&["llamacpp:prompt_tokens_total"], |s| &mut s.prompt_tokens_total),
+    Source::all(PROMPTS, |s| &mut s.prompt_tokens_total),
+    Source::all(PROMPTS, |s| &mut s.prefix_cache_queries_total),
     Source::sum(&["llamacpp:tokens_predicted_total"], |s| &mut s.generation_tokens_total),
     Source::sum(&["llamacpp:prompt_tokens_cached_total"], |s| &mut s.prefix_cache_hits_total),
     Source::sum(&["llamacpp:spec_decode_num_draft_tokens_total"], |s| &mut s.drafted_tokens_total),
@@ -46,10 +49,11 @@ fn fingerprint(answers: &Answers<'_>) -> Fingerprint {
     }
     let context = [tokens(settings, "n_ctx"), tokens(meta, "n_ctx")];
     let names = [text(&card, "id"), file.to_owned()];
+    let weights = [text(meta, "ftype"), text(&props, "model_ftype")];
     Fingerprint {
         version: text(&props, "build_info"),
         model: names.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
-        quantisation: text(meta, "ftype"),
+        quantisation: weights.into_iter().find(|kind| !kind.is_empty()).unwrap_or_default(),
         template_hash: template_hash(&text(&props, "chat_template")),
         context_tokens: context.into_iter().find(|n| *n > 0).unwrap_or(0),
         flags: told,

@@ -1,12 +1,12 @@
 //! Reader of the Prometheus text format (version 0.0.4; OpenMetrics 1.0 reads the same way).
 //!
-//! Pure and bounded: of a larger body the first [`MAX_BYTES`] are read, a line that is no
+//! Pure and bounded: of a larger body the first 8 MiB are read, a line that is no
 //! sample is passed over, and nothing is allocated but label values with escapes.
 
 use std::borrow::Cow;
 
 /// Largest body that is read: an engine with many adapters stays far below.
-pub(super) const MAX_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// One sample: a line of the text. Timestamps and exemplars are ignored.
 #[derive(Clone, Copy, Debug, PartialEq)]

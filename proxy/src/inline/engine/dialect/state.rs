@@ -33,12 +33,16 @@ pub struct EngineState {
 /// How several series of one metric (replicas within an engine, labels) become one number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Combine {
+    /// Series of the first name that is there are added.
     Sum,
+    /// Series of the first name that is there, the largest.
     Max,
+    /// Series of all names are added.
+    All,
 }
 
 /// Where a field comes from: of these names the first that is there, because versions
-/// that rename a metric serve both names for a while.
+/// that rename a metric serve both names for a while; or all of them together.
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) names: &'static [&'static str],
@@ -49,6 +53,10 @@ pub(super) struct Source {
 impl Source {
     pub(super) const fn sum(names: &'static [&'static str], field: fn(&mut EngineState) -> &mut Option<f64>) -> Self {
         Self { names, field, combine: Combine::Sum }
+    }
+
+    pub(super) const fn all(names: &'static [&'static str], field: fn(&mut EngineState) -> &mut Option<f64>) -> Self {
+        Self { names, field, combine: Combine::All }
     }
 
     pub(super) const fn max(names: &'static [&'static str], field: fn(&mut EngineState) -> &mut Option<f64>) -> Self {
@@ -63,13 +71,14 @@ pub(super) fn read(body: &[u8], sources: &[Source]) -> EngineState {
     for sample in samples(body).filter(|s| s.value.is_finite() && is_first_rank(s)) {
         for (source, rank) in sources.iter().zip(&mut rank) {
             let Some(place) = source.names.iter().position(|name| *name == sample.name) else { continue };
+            let place = if matches!(source.combine, Combine::All) { 0 } else { place };
             let slot = (source.field)(&mut state);
             if place < *rank {
                 (*rank, *slot) = (place, Some(sample.value));
             } else if place == *rank {
                 let held = slot.unwrap_or(0.0);
                 *slot = Some(match source.combine {
-                    Combine::Sum => held + sample.value,
+                    Combine::Sum | Combine::All => held + sample.value,
                     Combine::Max => held.max(sample.value),
                 });
             }

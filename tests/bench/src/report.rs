@@ -1,0 +1,257 @@
+//! The page of results: medians of ratios, each with its target.
+
+use std::fmt::Write;
+use std::io::Result;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::load::quantile_us;
+use crate::machine;
+use crate::options::Options;
+use crate::plan::{self, Measure, Sample, Samples, Unit};
+use crate::target::{self, DIRECT, NGINX, Store, Target, WEIR, WEIR_ALONE};
+
+/// What must hold: the name of a figure, the most it may be, and its unit.
+const LIMITS: [(&str, f64, &str); 5] = [
+    ("processor time per request, of nginx's", 1.6, "times"),
+    ("processor time per event of a saturated stream, of nginx's", 1.3, "times"),
+    ("99th percentile of pauses in a paced stream, beyond direct", 1000.0, "µs"),
+    ("resident memory before any load, without the store's process", 15.0, "MiB"),
+    ("start of the program to its first answer, store included", 50.0, "ms"),
+];
+
+/// Everything that a page tells.
+pub struct Page<'a> {
+    /// What was asked for.
+    pub options: &'a Options,
+    /// What was measured.
+    pub measures: &'a [Measure],
+    /// On what.
+    pub targets: &'a [Target],
+    /// With which results.
+    pub samples: Samples,
+    /// Times to the first answer.
+    pub starts: Starts,
+    /// Memory before the load.
+    pub idle: Memory,
+    /// Memory some seconds after it.
+    pub after: Memory,
+}
+
+/// Milliseconds from the start of a program to its first answer.
+pub struct Starts {
+    nginx: Vec<f64>,
+    weir: Vec<f64>,
+    alone: Vec<f64>,
+}
+
+impl Starts {
+    /// Starts each program some times, on a new folder each time.
+    pub fn take(options: &Options, engine: std::net::SocketAddr, folder: &Path) -> Result<Self> {
+        let mut starts = Self { nginx: Vec::new(), weir: Vec::new(), alone: Vec::new() };
+        let millis = |took: Duration| took.as_secs_f64() * 1e3;
+        for number in 0..options.starts {
+            let place = |name: &str| folder.join(format!("start-{number}-{name}"));
+            starts.nginx.push(millis(target::nginx_start(options, engine, &place("nginx"))?));
+            starts.weir.push(millis(target::weir(options, engine, &place("weir"), Store::Embedded)?.1));
+            starts.alone.push(millis(target::weir(options, engine, &place("alone"), Store::Unreachable)?.1));
+        }
+        Ok(starts)
+    }
+}
+
+/// Resident MiB of each target: its own and its children's.
+pub struct Memory(Vec<(&'static str, f64, f64)>);
+
+impl Memory {
+    /// Looks after the targets have come to rest, at most after `limit`.
+    pub fn of(targets: &[Target], limit: Duration) -> Self {
+        let look = |target: &Target| {
+            target.settle(limit);
+            let usage = target.usage();
+            let (own, children) = (mib(usage.own_bytes), mib(usage.children_bytes));
+            if target.counts_children() { (target.name, own + children, 0.0) } else { (target.name, own, children) }
+        };
+        Self(targets.iter().map(look).collect())
+    }
+
+    fn of_target(&self, name: &str) -> (f64, f64) {
+        self.0.iter().find(|entry| entry.0 == name).map_or((0.0, 0.0), |entry| (entry.1, entry.2))
+    }
+}
+
+impl Page<'_> {
+    /// The page in Markdown.
+    pub fn text(&self) -> String {
+        let mut page =
+            String::from("# What Weir costs\n\nWritten by `make bench`; every figure below comes from one run.\n\n");
+        page += &format!("{}\n\n{}\n", self.head(), self.verdicts());
+        page += "## What the words mean\n\n";
+        page += INTRODUCTION;
+        for measure in self.measures {
+            page += &self.table(measure);
+        }
+        page += &self.start_and_memory();
+        page
+    }
+
+    /// What must hold and whether it does.
+    pub fn verdicts(&self) -> String {
+        let figures = [
+            self.ratio(plan::CLOSED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Request)),
+            self.ratio(plan::SATURATED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Event)),
+            self.beyond_direct(plan::PACED, WEIR, |sample| quantile_us(&sample.outcome.gaps, 0.99)),
+            self.idle.of_target(WEIR).0,
+            median(self.starts.weir.clone()),
+        ];
+        let mut text = String::from("| target | limit | measured | met |\n| --- | ---: | ---: | --- |\n");
+        for ((name, limit, unit), figure) in LIMITS.iter().zip(figures) {
+            let met = if figure <= *limit { "yes" } else { "**no**" };
+            let _ = writeln!(text, "| {name} | {limit} {unit} | {figure:.2} {unit} | {met} |");
+        }
+        text
+    }
+
+    fn head(&self) -> String {
+        let nginx = machine::first_line(Command::new(&self.options.nginx).arg("-v"));
+        let weir = machine::first_line(Command::new(&self.options.weir).arg("--version"));
+        let (rounds, window) = (self.options.rounds, self.options.window.as_secs_f64());
+        format!(
+            "- Run: {}\n- Machine: {}\n- Programs: {weir}; {nginx} with {} workers\n- {rounds} rounds, windows of {window} s; \
+             client, engine and proxy share the machine, nothing is pinned\n",
+            self.options.label,
+            machine::describe(),
+            self.options.cores,
+        )
+    }
+
+    fn table(&self, measure: &Measure) -> String {
+        let unit = if measure.unit == Unit::Event { "event" } else { "request" };
+        let mut text = format!("## `{}`\n\n{}.\n\n", measure.name, measure.what);
+        let streams = measure.unit == Unit::Event;
+        let timed =
+            if streams { "first p50 | first p99 | gap p50 | gap p99" } else { "p50 | p99 | added p50 | added p99" };
+        let _ = writeln!(
+            text,
+            "| | {unit}s/s | of direct | CPU µs/{unit} | all in | of nginx | store | {timed} | lost | faults |"
+        );
+        text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
+        for target in self.targets {
+            text += &self.row(measure, target.name);
+        }
+        text + "\n"
+    }
+
+    fn row(&self, measure: &Measure, target: &'static str) -> String {
+        let (name, unit) = (measure.name, measure.unit);
+        let rate = |sample: &Sample| match unit {
+            Unit::Request => sample.outcome.requests as f64 / sample.outcome.seconds,
+            Unit::Event => sample.outcome.events as f64 / sample.outcome.seconds,
+        };
+        let whole = |sample: &Sample| sample.whole_cost_us(unit);
+        let middle = |figure: &dyn Fn(&Sample) -> f64| self.median(name, target, figure);
+        let first = |share| move |sample: &Sample| quantile_us(&sample.outcome.firsts, share);
+        let gap = |share| move |sample: &Sample| quantile_us(&sample.outcome.gaps, share);
+        let latency = |share| move |sample: &Sample| quantile_us(&sample.outcome.latencies, share);
+        let timed = match unit {
+            Unit::Event => [middle(&first(0.5)), middle(&first(0.99)), middle(&gap(0.5)), middle(&gap(0.99))],
+            Unit::Request => [
+                middle(&latency(0.5)),
+                middle(&latency(0.99)),
+                self.beyond_direct(name, target, latency(0.5)),
+                self.beyond_direct(name, target, latency(0.99)),
+            ],
+        };
+        let own = if target == DIRECT { None } else { Some(()) };
+        let shown = |figure: f64| own.map_or("–".to_owned(), |()| format!("{figure:.1}"));
+        format!(
+            "| {target} | {:.0} | {:.2} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} % | {:.0} |\n",
+            middle(&rate),
+            self.ratio(name, target, DIRECT, rate),
+            shown(middle(&|sample| sample.cost_us(unit))),
+            shown(middle(&whole)),
+            own.map_or("–".to_owned(), |()| format!("{:.2}", self.ratio(name, target, NGINX, whole))),
+            shown(middle(&|sample| sample.store_cost_us(unit))),
+            timed[0],
+            timed[1],
+            timed[2],
+            timed[3],
+            middle(&|sample| sample.lost * 100.0),
+            middle(&|sample| sample.outcome.faults as f64),
+        )
+    }
+
+    fn start_and_memory(&self) -> String {
+        let mut text = String::from("## Start and memory\n\n");
+        text +=
+            "First answer: from the start of the program, on an empty data folder, to the first answer through it.\n";
+        text += "Memory: resident MiB before any load, the most at the end of a window, and after the last load.\n\n";
+        text += "| | first answer, ms | idle | under load | afterwards | store, afterwards |\n";
+        text += "| --- | ---: | ---: | ---: | ---: | ---: |\n";
+        let rows = [(NGINX, &self.starts.nginx), (WEIR, &self.starts.weir), (WEIR_ALONE, &self.starts.alone)];
+        for (name, starts) in rows {
+            let samples = self.samples.iter().filter(|(key, _)| key.1 == name).flat_map(|(_, samples)| samples);
+            let most = samples.map(|sample| mib(sample.resident_bytes)).fold(0.0, f64::max);
+            let (idle, (after, store)) = (self.idle.of_target(name).0, self.after.of_target(name));
+            let start = median(starts.clone());
+            let most = if name == NGINX { "–".to_owned() } else { format!("{most:.1}") };
+            let _ = writeln!(text, "| {name} | {start:.1} | {idle:.1} | {most} | {after:.1} | {store:.0} |");
+        }
+        text
+    }
+
+    fn of(&self, measure: &'static str, target: &'static str) -> &[Sample] {
+        self.samples.get(&(measure, target)).map_or(&[], Vec::as_slice)
+    }
+
+    fn median(&self, measure: &'static str, target: &'static str, figure: impl Fn(&Sample) -> f64) -> f64 {
+        median(self.of(measure, target).iter().map(figure).collect())
+    }
+
+    /// Median over the rounds of a figure's ratio to another target's in the same round.
+    fn ratio(
+        &self,
+        measure: &'static str,
+        target: &'static str,
+        base: &'static str,
+        figure: impl Fn(&Sample) -> f64,
+    ) -> f64 {
+        let pairs = self.of(measure, target).iter().zip(self.of(measure, base));
+        median(pairs.map(|(sample, base)| figure(sample) / figure(base).max(f64::MIN_POSITIVE)).collect())
+    }
+
+    /// Median over the rounds of what a target adds to a figure of direct's.
+    fn beyond_direct(&self, measure: &'static str, target: &'static str, figure: impl Fn(&Sample) -> f64) -> f64 {
+        let pairs = self.of(measure, target).iter().zip(self.of(measure, DIRECT));
+        median(pairs.map(|(sample, direct)| figure(sample) - figure(direct)).collect())
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        length if length % 2 == 1 => values[length / 2],
+        length => f64::midpoint(values[length / 2 - 1], values[length / 2]),
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+const INTRODUCTION: &str = "\
+- **direct**: the engine without a proxy. **nginx**: `proxy_pass` with keep-alive, unbuffered, with its access log; **no log**: without.
+  **weir**: all defaults, every exchange recorded to the embedded ClickHouse engine. **store down**: the same, ClickHouse unreachable.
+- The engine answers at once, so all that is seen is the way to it. Real engines are thousands of times slower.
+- **of direct**, **of nginx**: median over the rounds of the ratio within a round. All else: median over the rounds.
+- **CPU**: user and system time of the proxy's processes within the window.
+  **all in**: for the whole load until the proxy is at rest again; Weir digests and writes records after their answers. \
+**of nginx** compares this.
+- **store**: processor time of ClickHouse's own process within the window.
+- Times are in µs. In `steady` and `busy` they count from the moment at which the request should have left.
+  **added**: beyond direct.
+- **lost**: share of records that were not kept, counted by Weir. **faults**: answers that were not a whole 200.
+
+";

@@ -1,0 +1,180 @@
+//! What is measured: the engine alone, nginx before it, Weir before it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Error, Result};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::connection::Connection;
+use crate::http;
+use crate::options::Options;
+use crate::process::{Process, Usage};
+
+/// The longest that a start may take.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// One way to the engine.
+#[derive(Clone)]
+pub struct Target {
+    /// Name in the tables.
+    pub name: &'static str,
+    /// Where requests go.
+    pub address: SocketAddr,
+    /// Where `/metrics` is, for Weir.
+    pub console: Option<SocketAddr>,
+    /// The proxy; none where there is none.
+    pub process: Option<Arc<Process>>,
+}
+
+/// Names, in the order of the tables.
+pub const DIRECT: &str = "direct";
+/// nginx that writes its access log.
+pub const NGINX: &str = "nginx";
+/// nginx that writes no log.
+pub const NGINX_SILENT: &str = "nginx, no log";
+/// Weir that records to ClickHouse.
+pub const WEIR: &str = "weir";
+/// Weir whose ClickHouse does not answer.
+pub const WEIR_ALONE: &str = "weir, store down";
+
+impl Target {
+    /// What the proxy used so far.
+    pub fn usage(&self) -> Usage {
+        self.process.as_ref().map(|process| process.usage()).unwrap_or_default()
+    }
+
+    /// nginx has a master that does nothing: all its processes are the proxy.
+    pub fn counts_children(&self) -> bool {
+        self.name.starts_with(NGINX)
+    }
+
+    /// Waits until background work is done, at most for `limit`.
+    pub fn settle(&self, limit: Duration) {
+        if let Some(process) = &self.process {
+            process.settle(limit);
+        }
+    }
+
+    /// Sum of a metric of Weir's over its series; 0 where it has none.
+    pub fn metric(&self, name: &str) -> f64 {
+        let Some(text) = self.console.and_then(|console| http::get(console, "/metrics").ok()) else { return 0.0 };
+        let values = text.lines().filter_map(|line| {
+            let (series, value) = line.strip_prefix(name)?.rsplit_once(' ')?;
+            (series.is_empty() || series.starts_with('{')).then(|| value.parse::<f64>().ok())?
+        });
+        values.sum()
+    }
+}
+
+/// Starts the fake engine.
+pub fn engine() -> Result<(Process, SocketAddr)> {
+    let mut child = Command::new(std::env::current_exe()?).arg("engine").stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    let address = line.trim().parse().map_err(Error::other)?;
+    Ok((Process::of(child), address))
+}
+
+/// Starts nginx with a port that logs and one that does not.
+pub fn nginx(options: &Options, engine: SocketAddr, folder: &Path) -> Result<Vec<Target>> {
+    let (logging, silent) = (free_port()?, free_port()?);
+    let config = include_str!("../nginx.conf")
+        .replace("ENGINE", &engine.to_string())
+        .replace("LOGGING", &logging.to_string())
+        .replace("SILENT", &silent.to_string())
+        .replace("WORKERS", &options.cores.to_string())
+        .replace("FOLDER", &folder.display().to_string());
+    let place = folder.join("nginx.conf");
+    fs::write(&place, config)?;
+    let mut command = Command::new(&options.nginx);
+    command.arg("-c").arg(&place).arg("-p").arg(folder).arg("-e").arg(folder.join("nginx-error.log"));
+    let mut process = Process::start(command, Some(fs::File::create(folder.join("nginx.log"))?))?;
+    for address in [logging, silent] {
+        until_answers(address, &mut process)?;
+    }
+    let process = Arc::new(process);
+    let target = |name, address| Target { name, address, console: None, process: Some(process.clone()) };
+    Ok(vec![target(NGINX, logging), target(NGINX_SILENT, silent)])
+}
+
+/// Whether Weir has its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// The embedded ClickHouse engine.
+    Embedded,
+    /// A server that nobody reaches.
+    Unreachable,
+}
+
+/// Starts Weir; says how long it was from the start of the program to its first answer.
+pub fn weir(options: &Options, engine: SocketAddr, folder: &Path, store: Store) -> Result<(Target, Duration)> {
+    let (address, console) = (free_port()?, free_port()?);
+    fs::create_dir_all(folder)?;
+    let mut command = Command::new(&options.weir);
+    command.args(["serve", "--engine", &format!("http://{engine}")]);
+    command.args(["--listen", &address.to_string(), "--console-listen", &console.to_string()]);
+    command.arg("--data-dir").arg(folder.join("data"));
+    let name = match store {
+        Store::Embedded => WEIR,
+        Store::Unreachable => {
+            command.env("CLICKHOUSE_URL", "http://127.0.0.1:1");
+            WEIR_ALONE
+        }
+    };
+    let said = fs::File::create(folder.join("weir.log"))?;
+    let began = Instant::now();
+    let mut process = Process::start(command, Some(said))?;
+    let took = until_answers(address, &mut process).map(|()| began.elapsed()).map_err(|fault| {
+        let said = fs::read_to_string(folder.join("weir.log")).unwrap_or_default();
+        Error::other(format!("weir did not start ({fault}):\n{said}"))
+    })?;
+    Ok((Target { name, address, console: Some(console), process: Some(Arc::new(process)) }, took))
+}
+
+/// Time from the start of nginx to its first answer.
+pub fn nginx_start(options: &Options, engine: SocketAddr, folder: &Path) -> Result<Duration> {
+    fs::create_dir_all(folder)?;
+    let began = Instant::now();
+    nginx(options, engine, folder).map(|_| began.elapsed())
+}
+
+fn until_answers(address: SocketAddr, process: &mut Process) -> Result<()> {
+    let began = Instant::now();
+    let request = crate::plan::chat("json", 0, false);
+    loop {
+        match Connection::open(address).and_then(|mut connection| connection.exchange(&request)) {
+            Ok(_) => return Ok(()),
+            Err(fault) if began.elapsed() > START_LIMIT || !process.is_alive() => return Err(fault),
+            Err(_) => std::thread::sleep(Duration::from_micros(200)),
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+/// A folder of this run's, removed at its end.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    /// Makes it.
+    pub fn make() -> Result<Self> {
+        let place = std::env::temp_dir().join(format!("weir-bench-{}", std::process::id()));
+        fs::create_dir_all(&place)?;
+        Ok(Self(place))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What stays behind lies in the system's temporary folder.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
