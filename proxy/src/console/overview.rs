@@ -150,10 +150,7 @@ fn background(samples: &[Arc<Sample>], last: &Sample) -> Background {
         sink_lag: last.total("weir_sink_lag_seconds"),
         sink_rows_rate: rate(samples, samples.len() - 1, |sample| sample.value("weir_sink_rows_total", "exchanges")),
         batches: counted(last, &nothing, "weir_sink_batches_total"),
-        lost: ["weir_gaps_lost_total", "weir_recorder_lost_total"]
-            .into_iter()
-            .flat_map(|name| counted(last, &nothing, name))
-            .collect(),
+        lost: counted(last, &nothing, "weir_recorder_lost_total"),
     }
 }
 
