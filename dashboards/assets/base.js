@@ -96,7 +96,36 @@ addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); act(event); }
 });
 
-// Copy: a text, the text of the message around, or what an address gives.
+// A piece of a page, made by the server, put into its place. Says whether it came.
+export async function fetchPiece(url, place) {
+  const slow = setTimeout(() => place.setAttribute("aria-busy", "true"), 150);
+  try {
+    const answer = await fetch(url);
+    if (answer.redirected) location.reload();
+    if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    place.replaceChildren(...[...page.body.childNodes].map((node) => document.adoptNode(node)));
+    showTimes(place);
+    return true;
+  } catch {
+    place.dataset.failed = document.body.dataset.notLoaded;
+    return false;
+  } finally {
+    clearTimeout(slow);
+    place.removeAttribute("aria-busy");
+  }
+}
+
+// Copy: a text, or what an address gives. Without TLS a browser has no clipboard of its own.
+async function toClipboard(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement("textarea");
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
   if (!button) return;
@@ -106,10 +135,10 @@ document.addEventListener("click", async (event) => {
     if (!answer.ok) return;
     text = await answer.text();
   }
-  text ??= [...button.closest(".turn").querySelectorAll(".prose, pre")].map((node) => node.textContent).join("\n\n");
-  await navigator.clipboard.writeText(text);
+  await toClipboard(text);
   button.classList.add("done");
   button.title = button.dataset.done;
+  setTimeout(() => button.classList.remove("done"), 1600);
 });
 
 showTimes();

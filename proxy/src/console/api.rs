@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Console;
-use super::detail::Detail;
+use super::detail::{Facts, Timings, fingerprint_fields};
 use super::error::Failure;
 use super::filter::{Filter, Window};
 use super::overview::Now;
@@ -56,9 +56,9 @@ pub(super) async fn exchanges(
 
 /// `GET /api/exchange/{id}`: metadata, timings, attempts and texts of one exchange.
 pub(super) async fn exchange(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let facts = console.facts(&id).await?;
-    let texts = facts.texts.clone();
-    let Detail { whole, class, phases, attempts, fingerprint, .. } = Detail::of(facts);
+    let Facts { whole, texts, fingerprint } = console.facts(&id).await?;
+    let Timings { class, phases, attempts, .. } = Timings::of(&whole);
+    let fingerprint = fingerprint.as_deref().map(fingerprint_fields).unwrap_or_default();
     Ok(Json(json!({"exchange": whole, "class": class, "timings": phases, "attempts": attempts,
         "fingerprint": fingerprint, "texts": texts}))
     .into_response())

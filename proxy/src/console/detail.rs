@@ -1,21 +1,11 @@
-//! One exchange made readable: conversation, answer, waterfall, raw bodies.
+//! One exchange at a glance: its class, its waterfall, its attempts, its engine.
 
-use minijinja::value::Value;
 use serde::Serialize;
 
-use super::format::cut;
+use super::content::Content;
+use super::list;
 use super::rows::{Texts, Whole};
-use super::{json_text, list, sse_text};
-use crate::exchange::completion::{self, Choice};
-use crate::exchange::conversation::{self, Message, Part};
-use crate::exchange::{Api, Fingerprint};
-
-/// Characters of a text beyond which it is folded.
-const FOLD: usize = 2400;
-/// Characters of one text that the page holds at all; the raw body has the rest.
-const MAX_TEXT: usize = 400_000;
-/// Characters of a raw body that the page holds.
-const MAX_RAW: usize = 400_000;
+use crate::exchange::Fingerprint;
 
 /// What the store has of one exchange.
 #[derive(Debug)]
@@ -31,68 +21,19 @@ pub(super) struct Facts {
 #[derive(Debug, Serialize)]
 pub(super) struct Detail {
     pub(super) whole: Whole,
+    pub(super) timings: Timings,
+    pub(super) fingerprint: Vec<(&'static str, String)>,
+    pub(super) content: Option<Content>,
+}
+
+/// How it went, in time.
+#[derive(Debug, Serialize)]
+pub(super) struct Timings {
     pub(super) class: &'static str,
     pub(super) phases: Vec<Phase>,
     pub(super) attempts: Vec<Try>,
     /// Tokens per second from the first token to the last.
     pub(super) speed: Option<f64>,
-    pub(super) fingerprint: Vec<(&'static str, String)>,
-    pub(super) content: Option<Content>,
-}
-
-/// What was said; none where the texts' time to live is over.
-#[derive(Debug, Serialize)]
-pub(super) struct Content {
-    pub(super) messages: Vec<Said>,
-    pub(super) tools: Vec<String>,
-    pub(super) answers: Vec<Said>,
-    pub(super) answer_error: Option<String>,
-    /// Whether a stream came to its proper end.
-    pub(super) ended: Option<bool>,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) request: Raw,
-    pub(super) response: Raw,
-    pub(super) response_type: String,
-}
-
-/// One message or choice.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Said {
-    pub(super) role: String,
-    pub(super) finish_reason: String,
-    pub(super) pieces: Vec<Piece>,
-}
-
-/// A piece of a message: `text`, `reasoning`, `refusal`, `tool_call`, `tool_result` or `other`.
-#[derive(Debug, Serialize)]
-pub(super) struct Piece {
-    kind: &'static str,
-    name: String,
-    /// Prose and fenced code in turn.
-    blocks: Vec<Block>,
-    /// Laid-out JSON, where the text is some.
-    json: Option<Value>,
-    chars: usize,
-    folded: bool,
-    cut: bool,
-}
-
-/// A stretch of a text: prose, or what stood between two fences of three backticks.
-#[derive(Debug, PartialEq, Serialize)]
-struct Block {
-    code: bool,
-    text: String,
-}
-
-/// A raw body in its views.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Raw {
-    bytes: usize,
-    text: String,
-    cut: bool,
-    json: Option<Value>,
-    events: Vec<sse_text::Event>,
-    events_total: usize,
 }
 
 /// One stretch of time; places are thousandths of the whole.
@@ -120,101 +61,26 @@ pub(super) struct Try {
 
 impl Detail {
     pub(super) fn of(Facts { whole, texts, fingerprint }: Facts) -> Self {
-        let streamed = whole.last_byte_us.saturating_sub(whole.first_token_us);
-        let timed = whole.first_token_us > 0 && streamed > 0 && whole.completion_tokens > 1;
         Self {
-            class: list::class(&whole.outcome, whole.status),
-            phases: phases(&whole),
-            attempts: attempts(&whole),
-            speed: timed.then(|| f64::from(whole.completion_tokens - 1) / (streamed as f64 / 1e6)),
+            timings: Timings::of(&whole),
             fingerprint: fingerprint.as_deref().map(fingerprint_fields).unwrap_or_default(),
-            content: texts.map(|texts| Content::of(&whole, texts)),
+            content: texts.map(|texts| Content::of(&whole, &texts)),
             whole,
         }
     }
 }
 
-impl Content {
-    fn of(whole: &Whole, texts: Texts) -> Self {
-        let api = Api::ALL.into_iter().find(|api| api.as_str() == whole.api).unwrap_or(Api::Opaque);
-        let streamed = texts.response_type.starts_with("text/event-stream");
-        let conversation = conversation::read(api, texts.request_body.as_bytes()).unwrap_or_default();
-        let completion = completion::read(api, &whole.path, streamed, texts.response_body.as_bytes());
-        let ended = completion.as_ref().filter(|_| streamed).map(|completion| completion.ended);
-        let completion = completion.unwrap_or_default();
+impl Timings {
+    pub(super) fn of(whole: &Whole) -> Self {
+        let streamed = whole.last_byte_us.saturating_sub(whole.first_token_us);
+        let timed = whole.first_token_us > 0 && streamed > 0 && whole.completion_tokens > 1;
         Self {
-            messages: conversation.messages.into_iter().map(Said::message).collect(),
-            tools: conversation.tools,
-            answers: completion.choices.into_iter().map(Said::choice).collect(),
-            answer_error: completion.error,
-            ended,
-            headers: texts.request_headers,
-            request: Raw::of(&texts.request_body, false),
-            response: Raw::of(&texts.response_body, streamed),
-            response_type: texts.response_type,
+            class: list::class(&whole.outcome, whole.status),
+            phases: phases(whole),
+            attempts: attempts(whole),
+            speed: timed.then(|| f64::from(whole.completion_tokens - 1) / (streamed as f64 / 1e6)),
         }
     }
-}
-
-impl Said {
-    fn message(message: Message) -> Self {
-        let piece = |part| match part {
-            Part::Text(text) => Piece::of("text", "", &text),
-            Part::Reasoning(text) => Piece::of("reasoning", "", &text),
-            Part::ToolCall { name, arguments } => Piece::of("tool_call", &name, &arguments),
-            Part::ToolResult(text) => Piece::of("tool_result", "", &text),
-            Part::Other(kind) => Piece::of("other", &kind, ""),
-        };
-        let pieces = message.parts.into_iter().map(piece).collect();
-        Self { role: message.role, pieces, ..Self::default() }
-    }
-
-    fn choice(choice: Choice) -> Self {
-        let texts = [("reasoning", &choice.reasoning), ("text", &choice.text), ("refusal", &choice.refusal)];
-        let told = texts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(kind, text)| Piece::of(kind, "", text));
-        let calls = choice.tool_calls.iter().map(|call| Piece::of("tool_call", &call.name, &call.arguments));
-        let pieces = told.chain(calls).collect();
-        Self { role: "assistant".into(), finish_reason: choice.finish_reason, pieces }
-    }
-}
-
-impl Piece {
-    fn of(kind: &'static str, name: &str, text: &str) -> Self {
-        let chars = text.chars().count();
-        let looks_like_json = text.trim_start().starts_with(['{', '[']);
-        let json = if looks_like_json { json_text::html(text).map(Value::from_safe_string) } else { None };
-        let (shown, cut) = cut(text, MAX_TEXT);
-        Self { kind, name: name.to_owned(), blocks: blocks(shown), json, chars, folded: chars > FOLD, cut }
-    }
-}
-
-impl Raw {
-    fn of(body: &str, streamed: bool) -> Self {
-        let (text, cut) = cut(body, MAX_RAW);
-        let (events, events_total) = if streamed { sse_text::events(body) } else { Default::default() };
-        let json = json_text::html(body).map(Value::from_safe_string);
-        Self { bytes: body.len(), text: text.to_owned(), cut, json, events, events_total }
-    }
-}
-
-/// Splits at lines that begin with a fence; one that is never closed reaches to the end.
-fn blocks(text: &str) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut code = false;
-    let mut fresh = true;
-    for line in text.split_inclusive('\n') {
-        if line.trim_start().starts_with("```") {
-            (code, fresh) = (!code, true);
-            continue;
-        }
-        match blocks.last_mut() {
-            Some(block) if !fresh => block.text.push_str(line),
-            _ => blocks.push(Block { code, text: line.to_owned() }),
-        }
-        fresh = false;
-    }
-    blocks.retain(|block| !block.text.trim().is_empty());
-    blocks
 }
 
 /// The stretches between the moments that were reached, in order.
@@ -268,7 +134,8 @@ fn place(start: u64, took: u64, total: u64) -> (f64, f64) {
     (x.round(), width.round())
 }
 
-fn fingerprint_fields(json: &str) -> Vec<(&'static str, String)> {
+/// The fields of a fingerprint that are told, in order.
+pub(super) fn fingerprint_fields(json: &str) -> Vec<(&'static str, String)> {
     let print: Fingerprint = match serde_json::from_str(json) {
         Ok(print) => print,
         // An older or newer Weir may have written other fields: then the digest has to do.
@@ -320,31 +187,5 @@ mod tests {
             let (x, width) = place(start, took, total);
             assert!(x >= 0.0 && width >= 2.0 && x + width <= 1000.0, "{x} {width}");
         }
-    }
-
-    #[test]
-    fn arguments_that_are_json_are_laid_out_and_others_stay_text() {
-        assert!(Piece::of("tool_call", "f", "{\"a\":1}").json.is_some());
-        assert!(Piece::of("tool_call", "f", "{\"a\":").json.is_none());
-    }
-
-    #[test]
-    fn fenced_code_is_told_from_prose() {
-        let block = |code, text: &str| Block { code, text: text.into() };
-        assert_eq!(
-            blocks("a\n```sql\nSELECT 1;\n```\nb"),
-            [block(false, "a\n"), block(true, "SELECT 1;\n"), block(false, "b")]
-        );
-        assert_eq!(blocks("```\nnever closed"), [block(true, "never closed")]);
-        assert_eq!(blocks("plain"), [block(false, "plain")]);
-        assert!(blocks("").is_empty());
-    }
-
-    #[test]
-    fn a_long_text_is_folded_and_a_huge_one_cut() {
-        let long = Piece::of("text", "", &"x".repeat(100_000));
-        assert!(long.folded && !long.cut);
-        let huge = Piece::of("text", "", &"ж".repeat(MAX_TEXT + 1));
-        assert_eq!((huge.cut, huge.blocks[0].text.chars().count()), (true, MAX_TEXT));
     }
 }

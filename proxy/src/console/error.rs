@@ -26,6 +26,8 @@ pub(super) enum Failure {
     NoLogin,
     #[error("this request came from another site")]
     OtherOrigin,
+    #[error("the console does not answer to the name '{0}'")]
+    OtherHost(String),
     #[error("too many refused logins from this address")]
     TooManyLogins,
 }
@@ -39,7 +41,7 @@ impl Failure {
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoLogin => StatusCode::UNAUTHORIZED,
-            Self::OtherOrigin => StatusCode::FORBIDDEN,
+            Self::OtherOrigin | Self::OtherHost(_) => StatusCode::FORBIDDEN,
             Self::TooManyLogins => StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -56,6 +58,7 @@ impl Failure {
             Self::Page(_) => "page",
             Self::NoLogin => "no_login",
             Self::OtherOrigin => "other_origin",
+            Self::OtherHost(_) => "other_host",
             Self::TooManyLogins => "too_many_logins",
         }
     }
@@ -72,6 +75,7 @@ impl Failure {
             Self::Page(_) => "this is a fault of Weir: report it with the log line",
             Self::NoLogin => "log in at /login, or send the admin token as 'Authorization: Bearer'",
             Self::OtherOrigin => "send the request from the console's own pages, or with a bearer token",
+            Self::OtherHost(_) => "use the address that Weir printed, or add this name to console.hosts in the configuration",
             Self::TooManyLogins => "wait a minute",
         }
     }

@@ -62,6 +62,15 @@ pub(super) struct Cursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Statuses(pub(super) u16, pub(super) u16);
 
+/// What is searched for, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Search<'a> {
+    /// Whole words, all of them, in any order.
+    Words(&'a str),
+    /// A part of a text as it stands.
+    Part(&'a str),
+}
+
 impl Filter {
     /// The fields with their names in the address, cursor excluded.
     pub(super) fn fields(&self) -> [(&'static str, &str); 12] {
@@ -135,14 +144,28 @@ impl Filter {
         Ok(Some(Cursor { started_at, exchange_id }))
     }
 
-    /// The text to search, without spaces around it.
-    pub(super) fn search(&self) -> Result<Option<&str>, Failure> {
+    /// How the text is to be searched: words by the index; text in quotes, or with signs that
+    /// no word has, as it stands.
+    pub(super) fn search(&self) -> Result<Option<Search<'_>>, Failure> {
         let text = self.text.trim();
-        match text.chars().count() {
-            0 => Ok(None),
-            1..=MAX_TEXT => Ok(Some(text)),
-            _ => Err(bad("the text to search is too long", "search for at most 200 characters")),
+        if text.chars().count() > MAX_TEXT {
+            return Err(bad("the text to search is too long", "search for at most 200 characters"));
         }
+        if let Some(quoted) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            return Ok(Some(Search::Part(quoted)).filter(|_| !quoted.is_empty()));
+        }
+        let words = text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace());
+        Ok(match text {
+            "" => None,
+            _ if words => Some(Search::Words(text)),
+            _ => Some(Search::Part(text)),
+        })
+    }
+
+    /// The same filter with its words searched as they stand; none where that is no change.
+    pub(super) fn as_part_of_text(&self) -> Option<Self> {
+        let Ok(Some(Search::Words(words))) = self.search() else { return None };
+        Some(Self { text: format!("\"{words}\""), ..self.clone() })
     }
 }
 
@@ -210,6 +233,28 @@ mod tests {
             let filter = Filter { status: text.into(), ..Filter::default() };
             assert_eq!(filter.statuses().unwrap(), Some(statuses));
         }
+    }
+
+    #[test]
+    fn words_are_told_from_parts_of_a_text() {
+        let table = [
+            ("", None),
+            ("  ", None),
+            ("\"\"", None),
+            (" refund order ", Some(Search::Words("refund order"))),
+            ("Деньги 2", Some(Search::Words("Деньги 2"))),
+            ("\"refun\"", Some(Search::Part("refun"))),
+            ("\"", Some(Search::Part("\""))),
+            ("gpt-4", Some(Search::Part("gpt-4"))),
+            ("onerror=", Some(Search::Part("onerror="))),
+        ];
+        for (text, expected) in table {
+            let filter = Filter { text: text.into(), ..Filter::default() };
+            assert_eq!(filter.search().unwrap(), expected, "{text:?}");
+        }
+        let part = |text: &str| Filter { text: text.into(), ..Filter::default() }.as_part_of_text();
+        assert_eq!(part("refun").map(|filter| filter.text).as_deref(), Some("\"refun\""));
+        assert_eq!(part("\"refun\""), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::Console;
 use super::error::Failure;
+use super::host;
 use super::login::{Answer, Limits, Proof};
 use super::view::Reader;
 
@@ -46,12 +47,34 @@ pub(super) async fn headers(request: Request, next: Next) -> Response {
 
 /// Refuses what changes something and comes from another site. Bearer requests carry their
 /// own proof, which no other site has.
-pub(super) async fn same_origin(request: Request, next: Next) -> Response {
+pub(super) async fn same_origin(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if safe || bearer(request.headers()).is_some() || is_same_origin(request.headers()) {
         return next.run(request).await;
     }
-    Failure::OtherOrigin.into_response()
+    console.refuse(request.headers(), Failure::OtherOrigin)
+}
+
+/// Refuses names that are not ours. Probes and open metrics hold nothing of anybody, and are
+/// asked by whatever name the cluster has; a token is a proof that no other site has.
+pub(super) async fn own_host(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
+    let open = match request.uri().path() {
+        "/livez" | "/readyz" => true,
+        "/metrics" => console.config.metrics_open,
+        _ => bearer(request.headers()).is_some(),
+    };
+    let host = host::asked_for(request.uri(), request.headers());
+    let ours = host.as_deref().is_some_and(|host| host::is_ours(host, console.address, &console.config.hosts));
+    if open || ours {
+        return next.run(request).await;
+    }
+    console.refuse(request.headers(), Failure::OtherHost(host.unwrap_or_default()))
+}
+
+/// Whether a browser asks for a page rather than a script or program for data.
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
 }
 
 fn is_same_origin(headers: &HeaderMap) -> bool {
@@ -72,7 +95,7 @@ pub(super) async fn require_login(
 ) -> Response {
     match console.admit(request.headers(), peer.ip()) {
         Ok(()) => next.run(request).await,
-        Err(failure @ Failure::TooManyLogins) => failure.into_response(),
+        Err(failure @ Failure::TooManyLogins) => console.refuse(request.headers(), failure),
         Err(failure) if request.uri().path().starts_with("/api/") => failure.into_response(),
         Err(_) => Redirect::to(&login_address(request.uri())).into_response(),
     }

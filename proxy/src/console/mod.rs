@@ -7,12 +7,15 @@
 
 mod api;
 mod assets;
+mod content;
 mod detail;
 mod error;
+mod exchange;
 mod filter;
 mod format;
 mod guard;
 mod health;
+mod host;
 mod json_text;
 mod list;
 pub mod live;
@@ -47,6 +50,8 @@ use crate::exchange::{Fault, Period};
 pub struct Config {
     /// Address and port of the console. Loopback, because whoever reads the console reads prompts. Default `127.0.0.1:8081`.
     pub listen: SocketAddr,
+    /// Host names that the console answers to besides loopback names and the address it listens on, without ports. Other names are refused, so that no page of another site can reach the console through a name of its own (DNS rebinding). Default: none.
+    pub hosts: Vec<String>,
     /// Whether `/metrics` needs no login, so that a scraper can read it. It never holds prompt text. Default `true`.
     pub metrics_open: bool,
     /// Whether cookies are marked `Secure`: set it where a TLS proxy stands in front. Default `false`.
@@ -69,6 +74,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            hosts: Vec::new(),
             metrics_open: true,
             secure_cookies: false,
             session_ttl: Period::secs(12 * 3600),
@@ -96,6 +102,12 @@ impl Config {
                 "write a period such as \"10s\"",
             ),
             (self.queries_in_flight == 0, "queries_in_flight", "no query could ever run", at_least_one),
+            (
+                self.hosts.iter().any(|host| host.is_empty() || host.contains(['/', ':', '*', ' '])),
+                "hosts",
+                "is no list of plain host names",
+                "write names without scheme, port or wildcard, such as [\"weir.example.org\"]",
+            ),
             (!(10..=500).contains(&self.page_rows), "page_rows", "is out of range", "write 10 to 500"),
         ];
         let wrong = checks.into_iter().filter(|check| check.0);
@@ -203,6 +215,8 @@ impl Metrics {
 /// Everything a handler needs.
 struct Console {
     config: Config,
+    /// Where it really listens: the port in the configuration may be 0.
+    address: SocketAddr,
     metrics: Metrics,
     registry: prometheus::Registry,
     store: store::Access,
@@ -222,7 +236,7 @@ pub async fn serve(
     parts: Parts,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    let console = Arc::new(Console::new(parts)?);
+    let console = Arc::new(Console::new(parts, listener.local_addr()?)?);
     let sampler = tokio::spawn(live::sample(console.live.clone(), console.registry.clone()));
     let app = router(console).into_make_service_with_connect_info::<SocketAddr>();
     let (stop, mut stopped) = watch::channel(());
@@ -251,7 +265,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const BODY_LIMIT: usize = 16 << 10;
 
 impl Console {
-    fn new(parts: Parts) -> Result<Self, Error> {
+    fn new(parts: Parts, address: SocketAddr) -> Result<Self, Error> {
         let metrics = Metrics::register(&parts.registry)?;
         Ok(Self {
             store: store::Access::new(parts.store, parts.store_note, &parts.config, metrics.clone()),
@@ -259,6 +273,7 @@ impl Console {
             live: parts.live,
             view: view::View::new().map_err(Error::Pages)?,
             config: parts.config,
+            address,
             registry: parts.registry,
             login: parts.login,
             engines: parts.engines,
@@ -278,8 +293,12 @@ fn router(console: Arc<Console>) -> axum::Router {
         .route("/overview/totals", get(pages::overview_totals))
         .route("/exchanges", get(pages::exchanges))
         .route("/exchanges/rows", get(pages::exchange_rows))
-        .route("/exchange/{id}", get(pages::exchange))
-        .route("/exchange/{id}/{body}", get(pages::exchange_body))
+        .route("/exchange/{id}", get(exchange::page))
+        .route("/exchange/{id}/steps", get(exchange::steps))
+        .route("/exchange/{id}/said/{said}", get(exchange::said))
+        .route("/exchange/{id}/piece/{said}/{piece}", get(exchange::piece))
+        .route("/exchange/{id}/view/{body}", get(exchange::view))
+        .route("/exchange/{id}/{body}", get(exchange::body))
         .route("/health", get(pages::health))
         .route("/api/overview", get(api::overview))
         .route("/api/live", get(api::live))
@@ -298,7 +317,8 @@ fn router(console: Arc<Console>) -> axum::Router {
         .route("/readyz", get(health::readyz))
         .route("/assets/{*path}", get(assets::serve))
         .fallback(pages::not_found)
-        .layer(middleware::from_fn(guard::same_origin))
+        .layer(middleware::from_fn_with_state(console.clone(), guard::same_origin))
+        .layer(middleware::from_fn_with_state(console.clone(), guard::own_host))
         .layer(middleware::from_fn(guard::headers))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(console)

@@ -3,23 +3,22 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Response};
 use minijinja::context;
 use minijinja::value::Value;
-use uuid::Uuid;
 
 use super::Console;
-use super::detail::{Detail, Facts};
 use super::error::Failure;
-use super::filter::{Cursor, DEFAULT_RANGE, Filter, RANGES, Window};
+use super::filter::{DEFAULT_RANGE, Filter, RANGES, Window};
+use super::guard::wants_page;
 use super::list;
-use super::queries::{Direction, OneOf};
 use super::view::Reader;
 use crate::exchange::{Api, Kind, Outcome};
 
-type Page = Result<Html<String>, Failure>;
+/// A page, or why there is none.
+pub(super) type Page = Result<Html<String>, Failure>;
 
 /// Now, in microseconds since the Unix epoch.
 pub(super) fn now_us() -> i64 {
@@ -28,7 +27,7 @@ pub(super) fn now_us() -> i64 {
 }
 
 impl Console {
-    fn page(&self, name: &str, reader: &Reader, page: Value) -> Page {
+    pub(super) fn page(&self, name: &str, reader: &Reader, page: Value) -> Page {
         let (store_there, store_note) = self.store.state();
         let frame = context! {
             instance => &self.instance, version => &self.version, store_there, store_note,
@@ -38,16 +37,27 @@ impl Console {
     }
 
     /// A page that says what is wrong, with its status.
-    fn failed(&self, reader: &Reader, failure: &Failure) -> Response {
+    pub(super) fn failed(&self, reader: &Reader, failure: &Failure) -> Response {
         let page = context! {
             section => "", word => failure.word(), message => failure.to_string(), cure => failure.cure(),
         };
         let page = self.page("failure.html", reader, page);
         page.map_or_else(IntoResponse::into_response, |page| (failure.status(), page).into_response())
     }
+
+    /// A refusal before any page: HTML for who asks for a page, JSON for everyone else. It says
+    /// nothing of what is inside, because who reads it may not be allowed in.
+    pub(super) fn refuse(&self, headers: &HeaderMap, failure: Failure) -> Response {
+        if !wants_page(headers) {
+            return failure.into_response();
+        }
+        let page = context! {word => failure.word(), message => failure.to_string(), cure => failure.cure()};
+        let page = self.view.render("refusal.html", &Reader::of(headers), page);
+        page.map_or_else(IntoResponse::into_response, |page| (failure.status(), page).into_response())
+    }
 }
 
-fn value(facts: &impl serde::Serialize) -> Value {
+pub(super) fn value(facts: &impl serde::Serialize) -> Value {
     Value::from(minijinja::value::Serde(facts))
 }
 
@@ -104,6 +114,7 @@ pub(super) async fn exchanges(
         filter => value(&filter),
         query => filter.query(),
         narrowed => filter.is_narrowed(),
+        part_of_text => filter.as_part_of_text().map(|filter| filter.query()),
         ranges => value(&RANGES),
         range => if filter.range.is_empty() { DEFAULT_RANGE } else { &filter.range },
         window => context! {from => window.from, to => window.to},
@@ -133,65 +144,6 @@ pub(super) async fn exchange_rows(
     }
 }
 
-/// One exchange.
-pub(super) async fn exchange(
-    State(console): State<Arc<Console>>,
-    reader: Reader,
-    Path(id): Path<String>,
-    Query(filter): Query<Filter>,
-) -> Response {
-    match console.facts(&id).await.map(Detail::of) {
-        Ok(detail) => {
-            let at = Cursor { started_at: detail.whole.started_us, exchange_id: id.parse().unwrap_or_default() };
-            let (newer, older) = tokio::join!(
-                console.store.neighbour(&filter, at, Direction::Newer),
-                console.store.neighbour(&filter, at, Direction::Older),
-            );
-            let page = context! {
-                section => "exchanges",
-                detail => value(&detail),
-                query => filter.query(),
-                newer => newer.unwrap_or_default(),
-                older => older.unwrap_or_default(),
-            };
-            console.page("exchange.html", &reader, page).into_response()
-        }
-        Err(failure) => console.failed(&reader, &failure),
-    }
-}
-
-impl Console {
-    /// Everything that the store has of one exchange.
-    pub(super) async fn facts(&self, id: &str) -> Result<Facts, Failure> {
-        let id: Uuid = id.parse().map_err(|_| Failure::NoExchange)?;
-        let (whole, texts) = tokio::join!(self.store.whole(id), self.store.texts(id));
-        let whole = whole?;
-        let fingerprint = match &*whole.fingerprint {
-            "" => None,
-            digest => self.store.fingerprint(digest).await?,
-        };
-        Ok(Facts { whole, texts: texts?, fingerprint })
-    }
-}
-
-/// A body as it was recorded, as plain text that no browser takes for anything else.
-pub(super) async fn exchange_body(
-    State(console): State<Arc<Console>>,
-    Path((id, body)): Path<(String, String)>,
-) -> Response {
-    let wanted = match body.as_str() {
-        "request" => OneOf::Request,
-        "response" => OneOf::Response,
-        _ => return Failure::NoPage.into_response(),
-    };
-    let text = match id.parse::<Uuid>() {
-        Ok(id) => console.store.one_text(id, wanted).await,
-        Err(_) => Err(Failure::NoExchange),
-    };
-    let head = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    text.map_or_else(IntoResponse::into_response, |text| (head, text).into_response())
-}
-
 /// State of the parts, the store, what was lost, and the configuration in effect.
 pub(super) async fn health(State(console): State<Arc<Console>>, reader: Reader) -> Page {
     let asked = tokio::join!(console.store.gaps(), console.store.events(), console.store.sizes());
@@ -209,10 +161,6 @@ pub(super) async fn health(State(console): State<Arc<Console>>, reader: Reader) 
 }
 
 /// Any other address.
-pub(super) async fn not_found(State(console): State<Arc<Console>>, reader: Reader, uri: axum::http::Uri) -> Response {
-    if uri.path().starts_with("/api/") {
-        return Failure::NoPage.into_response();
-    }
-    let page = console.view.render("lost.html", &reader, context! {});
-    page.map_or_else(IntoResponse::into_response, |page| (StatusCode::NOT_FOUND, page).into_response())
+pub(super) async fn not_found(State(console): State<Arc<Console>>, headers: HeaderMap) -> Response {
+    console.refuse(&headers, Failure::NoPage)
 }

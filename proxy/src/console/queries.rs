@@ -1,15 +1,15 @@
 //! The console's SQL. Values are bound parameters, always; the text is made of constants only.
 //!
 //! Estimates are Horvitz–Thompson totals over sampled rows: sum(y/p), with standard error
-//! sqrt(sum(y²(1-p)/p²)) for independent inclusion. A redelivered row that has not been
-//! folded yet is skipped in lists by `LIMIT 1 BY`.
+//! sqrt(sum(y²(1-p)/p²)) for independent inclusion. A row that came twice and has not been
+//! folded yet counts once: lists skip it by `LIMIT 1 BY`, sums read `FINAL`.
 
 use clickhouse::RowOwned;
 use clickhouse::RowRead;
 use uuid::Uuid;
 
 use super::error::Failure;
-use super::filter::{Cursor, Filter, Statuses, Window};
+use super::filter::{Cursor, Filter, Search, Statuses, Window};
 use super::rows::{
     Choices, EventRow, FingerprintText, GapRow, Glimpse, Line, Neighbour, OneText, TableSize, Texts, Totals, Volume,
     Whole,
@@ -107,9 +107,16 @@ impl Statement {
             self.and("status BETWEEN {status_from:UInt16} AND {status_to:UInt16}");
             self = self.bind("status_from", Value::Int(first.into())).bind("status_to", Value::Int(last.into()));
         }
-        if let Some(text) = filter.search()? {
-            self.and(SEARCH);
-            self = self.bind("text", Value::Text(text.to_owned()));
+        match filter.search()? {
+            None => {}
+            Some(Search::Words(words)) => {
+                self.and(WORDS);
+                self = self.bind("text", Value::Text(words.to_owned()));
+            }
+            Some(Search::Part(text)) => {
+                self.and(PART);
+                self = self.bind("text", Value::Text(text.to_owned()));
+            }
         }
         Ok(self)
     }
@@ -121,8 +128,16 @@ impl Statement {
     }
 }
 
-/// Part of a word counts, and case does not, in any script.
-const SEARCH: &str = "exchange_id IN (SELECT exchange_id FROM exchange_contents WHERE started_at >= \
+/// Whole words in any order, through the text indices. Two selects, because one with OR would
+/// use neither index.
+const WORDS: &str = "exchange_id IN (SELECT exchange_id FROM exchange_contents WHERE started_at >= \
+    fromUnixTimestamp64Micro({from:Int64}) AND started_at < fromUnixTimestamp64Micro({to:Int64}) AND \
+    hasAllTokens(prompt_text, {text:String}) UNION ALL SELECT exchange_id FROM exchange_contents WHERE started_at >= \
+    fromUnixTimestamp64Micro({from:Int64}) AND started_at < fromUnixTimestamp64Micro({to:Int64}) AND \
+    hasAllTokens(completion_text, {text:String}))";
+
+/// Any part of the texts and bodies as it stands; case does not count, in any script. Reads all.
+const PART: &str = "exchange_id IN (SELECT exchange_id FROM exchange_contents WHERE started_at >= \
     fromUnixTimestamp64Micro({from:Int64}) AND started_at < fromUnixTimestamp64Micro({to:Int64}) AND \
     (positionCaseInsensitiveUTF8(prompt_text, {text:String}) > 0 OR positionCaseInsensitiveUTF8(completion_text, \
     {text:String}) > 0 OR positionCaseInsensitiveUTF8(request_body, {text:String}) > 0 OR \
@@ -154,7 +169,7 @@ pub(super) fn neighbour(filter: &Filter, window: Window, at: Cursor, to: Directi
 /// Estimated exchanges over time by class.
 pub(super) fn volume(filter: &Filter, window: Window, step_us: i64) -> Result<Statement, Failure> {
     let step = "intDiv(toUnixTimestamp64Micro(started_at), {step:Int64}) * {step:Int64} AS at_us";
-    let select = format!("SELECT {step}, {CLASS} AS class, sum(1 / inclusion_probability) AS exchanges FROM exchanges");
+    let select = format!("SELECT {step}, {CLASS} AS class, sum(1 / inclusion_probability) AS exchanges FROM exchanges FINAL");
     let statement = Statement::of(select).matching(filter, window)?.bind("step", Value::Int(step_us));
     Ok(statement.then("GROUP BY at_us, class ORDER BY at_us, class"))
 }
@@ -203,7 +218,7 @@ fn totals(window: Window) -> Statement {
     };
     let columns: Vec<_> = figures.into_iter().map(estimate).collect();
     let select =
-        format!("WITH inclusion_probability AS p SELECT count() AS rows, {} FROM exchanges", columns.join(", "));
+        format!("WITH inclusion_probability AS p SELECT count() AS rows, {} FROM exchanges FINAL", columns.join(", "));
     Statement::of(select).within(window)
 }
 
@@ -265,13 +280,12 @@ impl Access {
         self.first("contents", by_id(columns, "exchange_contents", id)).await
     }
 
-    pub(super) async fn one_text(&self, id: Uuid, text: OneOf) -> Result<String, Failure> {
+    pub(super) async fn one_text(&self, id: Uuid, text: OneOf) -> Result<OneText, Failure> {
         let column = match text {
-            OneOf::Request => "request_body AS text",
-            OneOf::Response => "response_body AS text",
+            OneOf::Request => "request_body AS text, response_type AS media_type",
+            OneOf::Response => "response_body AS text, response_type AS media_type",
         };
-        let row: Option<OneText> = self.first("contents", by_id(column, "exchange_contents", id)).await?;
-        row.map(|row| row.text).ok_or(Failure::NoExchange)
+        self.first("body", by_id(column, "exchange_contents", id)).await?.ok_or(Failure::NoExchange)
     }
 
     pub(super) async fn neighbour(
@@ -288,11 +302,13 @@ impl Access {
         Ok(row.map(|row| row.id))
     }
 
-    pub(super) async fn fingerprint(&self, digest: &str) -> Result<Option<String>, Failure> {
-        let sql = "SELECT fingerprint_json FROM fingerprints WHERE digest = {digest:String} \
-            ORDER BY last_seen_at DESC LIMIT 1";
-        let statement = Statement::of(sql).bind("digest", Value::Text(digest.to_owned()));
-        let row: Option<FingerprintText> = self.first("fingerprint", statement).await?;
+    /// What the engine was at that moment, as JSON.
+    pub(super) async fn fingerprint(&self, id: Uuid) -> Result<Option<String>, Failure> {
+        let Statement { sql, values } = by_id("fingerprint", "exchanges", id);
+        let sql = format!(
+            "SELECT fingerprint_json FROM fingerprints WHERE digest = ({sql}) ORDER BY last_seen_at DESC LIMIT 1"
+        );
+        let row: Option<FingerprintText> = self.first("fingerprint", Statement { sql, values }).await?;
         Ok(row.map(|row| row.fingerprint_json))
     }
 

@@ -105,10 +105,12 @@ pub(super) struct Texts {
     pub(super) response_body: String,
 }
 
-/// One text of an exchange, for the raw view.
+/// One body of an exchange, for the raw view.
 #[derive(Clone, Debug, Row, Deserialize)]
 pub(super) struct OneText {
     pub(super) text: String,
+    /// Content type of the answer.
+    pub(super) media_type: String,
 }
 
 /// Identity of a neighbour in the list.

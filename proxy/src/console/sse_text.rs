@@ -4,9 +4,9 @@
 use serde::Serialize;
 
 /// Events shown; a reader who wants more takes the raw body.
-const MAX_EVENTS: usize = 300;
+const MAX_EVENTS: usize = 200;
 /// Characters of one event's data that are shown.
-const MAX_DATA: usize = 2000;
+const MAX_DATA: usize = 600;
 
 /// One event or comment.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]

@@ -71,5 +71,7 @@ impl Access {
             .with_setting("max_result_rows", MAX_ROWS.to_string())
             .with_setting("max_result_bytes", MAX_BYTES.to_string())
             .with_setting("result_overflow_mode", "throw")
+            // In a cluster both tables are spread by `exchange_id`: a search joins within each shard.
+            .with_setting("distributed_product_mode", "local")
     }
 }

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::Html;
 use minijinja::value::{Kwargs, Value};
@@ -46,17 +47,22 @@ impl Theme {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Reader {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let theme = match cookie(&parts.headers, "weir_theme") {
+impl Reader {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let theme = match cookie(headers, "weir_theme") {
             Some("light") => Theme::Light,
             Some("dark") => Theme::Dark,
             _ => Theme::Auto,
         };
-        let language = Language::of(cookie(&parts.headers, "weir_lang"), &parts.headers);
-        Ok(Self { language, theme })
+        Self { language: Language::of(cookie(headers, "weir_lang"), headers), theme }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
     }
 }
 

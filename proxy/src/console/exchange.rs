@@ -1,0 +1,152 @@
+//! The page of one exchange, and its parts that are fetched when a reader opens them.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use minijinja::context;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::Console;
+use super::content::{Content, Raw, is_stream};
+use super::detail::{Detail, Facts};
+use super::error::Failure;
+use super::filter::{Cursor, Filter};
+use super::pages::{Page, value};
+use super::queries::{Direction, OneOf};
+use super::rows::OneText;
+use super::view::Reader;
+
+/// The page: figures, waterfall, and the conversation with long texts folded.
+pub(super) async fn page(
+    State(console): State<Arc<Console>>,
+    reader: Reader,
+    Path(id): Path<String>,
+    Query(filter): Query<Filter>,
+) -> Response {
+    match console.facts(&id).await.map(Detail::of) {
+        Ok(detail) => {
+            let page = context! {
+                section => "exchanges",
+                detail => value(&detail),
+                query => filter.query(),
+                steps => (),
+            };
+            console.page("exchange.html", &reader, page).into_response()
+        }
+        Err(failure) => console.failed(&reader, &failure),
+    }
+}
+
+/// Arrival of the exchange whose neighbours are asked for, microseconds since the Unix epoch.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct At {
+    at: i64,
+}
+
+/// The exchanges before and after it in the filter: a piece of the page, because a search
+/// over days may take longer than the page itself.
+pub(super) async fn steps(
+    State(console): State<Arc<Console>>,
+    reader: Reader,
+    Path(id): Path<String>,
+    Query(At { at }): Query<At>,
+    Query(filter): Query<Filter>,
+) -> Page {
+    let at = Cursor { started_at: at, exchange_id: id.parse().map_err(|_| Failure::NoExchange)? };
+    let (newer, older) = tokio::join!(
+        console.store.neighbour(&filter, at, Direction::Newer),
+        console.store.neighbour(&filter, at, Direction::Older),
+    );
+    let steps = context! {newer => newer?.unwrap_or_default(), older => older?.unwrap_or_default()};
+    console.page("exchange_steps.html", &reader, context! {steps, query => filter.query()})
+}
+
+/// How a raw body is wanted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Mode {
+    mode: String,
+}
+
+/// A raw body, laid out or with `?mode=plain` as it is, as a piece of the page.
+pub(super) async fn view(
+    State(console): State<Arc<Console>>,
+    reader: Reader,
+    Path((id, body)): Path<(String, String)>,
+    Query(Mode { mode }): Query<Mode>,
+) -> Page {
+    let OneText { text, media_type } = console.body(&id, &body).await?;
+    let streamed = body == "response" && is_stream(&media_type);
+    let raw = if mode == "plain" { Raw::plain(&text, streamed) } else { Raw::laid(&text, streamed) };
+    console.page("exchange_raw.html", &reader, context! {body => value(&raw), id, name => body})
+}
+
+/// One text in full, as a piece of the page.
+pub(super) async fn piece(
+    State(console): State<Arc<Console>>,
+    reader: Reader,
+    Path((id, said, piece)): Path<(String, usize, usize)>,
+) -> Page {
+    let content = console.content(&id).await?;
+    let piece = content.piece(said, piece).ok_or(Failure::NoPage)?;
+    console.page("exchange_piece.html", &reader, context! {piece => value(&piece)})
+}
+
+/// All texts of one message or answer, as they were written.
+pub(super) async fn said(
+    State(console): State<Arc<Console>>,
+    reader: Reader,
+    Path((id, said)): Path<(String, usize)>,
+) -> Response {
+    let content = console.content(&id).await;
+    match content.and_then(|content| content.plain(said).ok_or(Failure::NoPage)) {
+        Ok(text) => plain(text),
+        Err(failure) => console.failed(&reader, &failure),
+    }
+}
+
+/// A body as it was recorded.
+pub(super) async fn body(
+    State(console): State<Arc<Console>>,
+    reader: Reader,
+    Path((id, body)): Path<(String, String)>,
+) -> Response {
+    match console.body(&id, &body).await {
+        Ok(body) => plain(body.text),
+        Err(failure) => console.failed(&reader, &failure),
+    }
+}
+
+/// Plain text that no browser takes for anything else: `nosniff` stands on every answer.
+fn plain(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+impl Console {
+    /// Everything that the store has of one exchange.
+    pub(super) async fn facts(&self, id: &str) -> Result<Facts, Failure> {
+        let id: Uuid = id.parse().map_err(|_| Failure::NoExchange)?;
+        let store = &self.store;
+        let (whole, texts, fingerprint) = tokio::join!(store.whole(id), store.texts(id), store.fingerprint(id));
+        Ok(Facts { whole: whole?, texts: texts?, fingerprint: fingerprint? })
+    }
+
+    async fn content(&self, id: &str) -> Result<Content, Failure> {
+        let id: Uuid = id.parse().map_err(|_| Failure::NoExchange)?;
+        let (whole, texts) = tokio::join!(self.store.whole(id), self.store.texts(id));
+        Ok(Content::of(&whole?, &texts?.ok_or(Failure::NoExchange)?))
+    }
+
+    async fn body(&self, id: &str, body: &str) -> Result<OneText, Failure> {
+        let wanted = match body {
+            "request" => OneOf::Request,
+            "response" => OneOf::Response,
+            _ => return Err(Failure::NoPage),
+        };
+        self.store.one_text(id.parse().map_err(|_| Failure::NoExchange)?, wanted).await
+    }
+}
