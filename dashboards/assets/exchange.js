@@ -72,6 +72,8 @@ async function unfold(link) {
 document.addEventListener("click", (event) => {
   const fold = event.target.closest(".unfold");
   if (fold && !event.ctrlKey && !event.metaKey) { event.preventDefault(); unfold(fold); }
+  const all = event.target.closest("#read-all");
+  if (all && !event.ctrlKey && !event.metaKey) { event.preventDefault(); fetchPiece(all.dataset.url, document.getElementById("answers")); }
   const mode = event.target.closest(".modes button");
   if (mode) {
     const panel = mode.closest(".tab");

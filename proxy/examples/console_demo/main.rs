@@ -7,6 +7,7 @@
 mod rows;
 mod traffic;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,7 @@ async fn serve() -> Result<(), Fault> {
         engines: Arc::new(engines),
         ready: Arc::new(ready),
         settings: Arc::new(|| "[engines.main]\nurl = \"http://gpu-0:8000\"\napi_key = \"***\"\n".into()),
+        data_port: SocketAddr::from(([127, 0, 0, 1], 8080)),
         instance: "demo".into(),
         version: env!("CARGO_PKG_VERSION").into(),
     };

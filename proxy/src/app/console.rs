@@ -48,6 +48,7 @@ pub(super) async fn start(app: &App, config: &Config) -> anyhow::Result<Running>
         engines: engines(app),
         ready: ready(app),
         settings: settings(app),
+        data_port: config.server.listen,
         instance: config.instance.clone().unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };

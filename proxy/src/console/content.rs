@@ -24,6 +24,10 @@ const PAGE: usize = 40_000;
 const FIRST_WORDS: usize = 200;
 /// Characters of one text that are ever laid out; the download has the rest.
 const MAX_TEXT: usize = 400_000;
+/// Bytes of a stream beyond which a page reads its two ends only, and the whole when asked to.
+const LONG_STREAM: usize = 64 << 10;
+/// Bytes of its beginning and of its end that are read: the first words, and how it ended.
+const STREAM_ENDS: (usize, usize) = (32 << 10, 8 << 10);
 /// Characters of a raw body that its tab holds.
 const MAX_RAW: usize = 200_000;
 
@@ -34,6 +38,8 @@ pub(super) struct Content {
     pub(super) tools: Vec<String>,
     pub(super) answers: Vec<Said>,
     pub(super) answer_error: Option<String>,
+    /// Whether of a long stream only the two ends were read: texts are beginnings then.
+    pub(super) partial: bool,
     /// Whether a stream came to its proper end.
     pub(super) ended: Option<bool>,
     pub(super) headers: Vec<(String, String)>,
@@ -101,11 +107,29 @@ pub(super) struct Raw {
 }
 
 impl Content {
+    /// As much as a page shows at first.
+    pub(super) fn glance(whole: &Whole, texts: &Texts) -> Self {
+        let ends = Some(&texts.response_body).filter(|_| is_stream(&texts.response_type)).and_then(|body| ends(body));
+        let Some(ends) = ends else { return Self::of(whole, texts) };
+        let mut content = Self::read(whole, texts, &ends);
+        content.partial = true;
+        for piece in content.answers.iter_mut().flat_map(|said| &mut said.pieces) {
+            piece.folded = true;
+            piece.chars = 0;
+        }
+        content
+    }
+
+    /// Everything.
     pub(super) fn of(whole: &Whole, texts: &Texts) -> Self {
+        Self::read(whole, texts, &texts.response_body)
+    }
+
+    fn read(whole: &Whole, texts: &Texts, answer: &str) -> Self {
         let api = Api::ALL.into_iter().find(|api| api.as_str() == whole.api).unwrap_or(Api::Opaque);
         let streamed = is_stream(&texts.response_type);
         let conversation = conversation::read(api, texts.request_body.as_bytes()).unwrap_or_default();
-        let completion = completion::read(api, &whole.path, streamed, texts.response_body.as_bytes());
+        let completion = completion::read(api, &whole.path, streamed, answer.as_bytes());
         let ended = completion.as_ref().filter(|_| streamed).map(|completion| completion.ended);
         let completion = completion.unwrap_or_default();
         let mut content = Self {
@@ -113,6 +137,7 @@ impl Content {
             tools: conversation.tools,
             answers: Vec::with_capacity(completion.choices.len()),
             answer_error: completion.error,
+            partial: false,
             ended,
             headers: texts.request_headers.clone(),
             request_bytes: texts.request_body.len(),
@@ -156,6 +181,19 @@ impl Content {
         let texts: Vec<_> = self.passages.get(said)?.iter().map(|passage| passage.text.as_str()).collect();
         Some(texts.join("\n\n"))
     }
+}
+
+/// Beginning and end of a long stream, each of whole events.
+fn ends(body: &str) -> Option<String> {
+    if body.len() <= LONG_STREAM {
+        return None;
+    }
+    let head = body.floor_char_boundary(STREAM_ENDS.0);
+    let tail = body.floor_char_boundary(body.len() - STREAM_ENDS.1);
+    let after = |at: usize| body[at..].find("\n\n").map(|found| at + found + 2);
+    let (head, tail) = (after(head)?, after(tail)?);
+    // An event longer than what lies between leaves nothing out.
+    (head < tail).then(|| [&body[..head], &body[tail..]].concat())
 }
 
 /// Whether a body of this type is a stream of events.
@@ -325,6 +363,30 @@ mod tests {
         assert_eq!(content.piece(7, 0).map(|piece| piece.blocks[0].text.len()), Some(50_000));
         assert_eq!(content.plain(300).as_deref(), Some(answer.as_str()));
         assert!(content.piece(301, 0).is_none() && content.piece(0, 1).is_none() && content.plain(301).is_none());
+    }
+
+    #[test]
+    fn of_a_long_stream_the_page_reads_the_beginning_and_how_it_ended() {
+        let chunk = |delta: serde_json::Value, finish: Option<&str>| {
+            let choice = serde_json::json!({"index": 0, "delta": delta, "finish_reason": finish});
+            format!("data: {}\n\n", serde_json::json!({"choices": [choice]}))
+        };
+        let words: String = (0..3000).map(|n| chunk(serde_json::json!({"content": format!("w{n} ")}), None)).collect();
+        let body = words + &chunk(serde_json::json!({}), Some("length")) + "data: [DONE]\n\n";
+        let whole = Whole { api: "chat".into(), ..Whole::default() };
+        let texts = |body: &str| Texts {
+            response_type: "text/event-stream".into(),
+            response_body: body.into(),
+            ..Texts::default()
+        };
+        let glance = Content::glance(&whole, &texts(&body));
+        let answer = &glance.answers[0];
+        assert!(glance.partial && answer.pieces[0].folded && answer.pieces[0].blocks[0].text.starts_with("w0 w1 w2 "));
+        assert_eq!((glance.ended, answer.finish_reason.as_str()), (Some(true), "length"));
+        let full = Content::of(&whole, &texts(&body));
+        assert!(!full.partial && full.plain(0).is_some_and(|text| text.ends_with("w2999 ")));
+        let short = chunk(serde_json::json!({"content": "short"}), Some("stop"));
+        assert!(!Content::glance(&whole, &texts(&short)).partial);
     }
 
     #[test]

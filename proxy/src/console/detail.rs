@@ -64,7 +64,7 @@ impl Detail {
         Self {
             timings: Timings::of(&whole),
             fingerprint: fingerprint.as_deref().map(fingerprint_fields).unwrap_or_default(),
-            content: texts.map(|texts| Content::of(&whole, &texts)),
+            content: texts.map(|texts| Content::glance(&whole, &texts)),
             whole,
         }
     }

@@ -75,7 +75,9 @@ impl Failure {
             Self::Page(_) => "this is a fault of Weir: report it with the log line",
             Self::NoLogin => "log in at /login, or send the admin token as 'Authorization: Bearer'",
             Self::OtherOrigin => "send the request from the console's own pages, or with a bearer token",
-            Self::OtherHost(_) => "use the address that Weir printed, or add this name to console.hosts in the configuration",
+            Self::OtherHost(_) => {
+                "use the address that Weir printed, or add this name to console.hosts in the configuration"
+            }
             Self::TooManyLogins => "wait a minute",
         }
     }

@@ -85,6 +85,12 @@ pub(super) async fn view(
     console.page("exchange_raw.html", &reader, context! {body => value(&raw), id, name => body})
 }
 
+/// The answers read to their end, as a piece of the page: it has the ends of a long stream only.
+pub(super) async fn answers(State(console): State<Arc<Console>>, reader: Reader, Path(id): Path<String>) -> Page {
+    let content = console.content(&id).await?;
+    console.page("exchange_answers.html", &reader, context! {c => value(&content), id})
+}
+
 /// One text in full, as a piece of the page.
 pub(super) async fn piece(
     State(console): State<Arc<Console>>,

@@ -162,6 +162,14 @@ impl Filter {
         })
     }
 
+    /// The same filter over the next wider range that the page offers.
+    pub(super) fn wider(&self) -> Option<Self> {
+        let range = if self.range.is_empty() { DEFAULT_RANGE } else { &self.range };
+        let next = RANGES.iter().skip_while(|offered| **offered != range).nth(1)?;
+        let (from, to, before) = Default::default();
+        Some(Self { range: (*next).to_owned(), from, to, before, ..self.clone() })
+    }
+
     /// The same filter with its words searched as they stand; none where that is no change.
     pub(super) fn as_part_of_text(&self) -> Option<Self> {
         let Ok(Some(Search::Words(words))) = self.search() else { return None };
@@ -233,6 +241,17 @@ mod tests {
             let filter = Filter { status: text.into(), ..Filter::default() };
             assert_eq!(filter.statuses().unwrap(), Some(statuses));
         }
+    }
+
+    #[test]
+    fn a_wider_range_is_the_next_one_offered() {
+        let wider = |range: &str| {
+            let filter = Filter { range: range.into(), tenant: "acme".into(), from: "1".into(), ..Filter::default() };
+            filter.wider().map(|filter| filter.query())
+        };
+        assert_eq!(wider("").as_deref(), Some("range=6h&tenant=acme"));
+        assert_eq!(wider("7d").as_deref(), Some("range=30d&tenant=acme"));
+        assert_eq!((wider("30d"), wider("3h")), (None, None));
     }
 
     #[test]

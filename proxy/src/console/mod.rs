@@ -135,6 +135,8 @@ pub struct Parts {
     pub ready: Probe<Vec<PartState>>,
     /// The effective configuration as TOML, secrets already hidden.
     pub settings: Probe<String>,
+    /// Where the data port listens, for the example on a page without exchanges.
+    pub data_port: SocketAddr,
     /// Name of this Weir instance.
     pub instance: String,
     /// Version of Weir.
@@ -225,6 +227,7 @@ struct Console {
     engines: Probe<Vec<EngineFacts>>,
     ready: Probe<Vec<PartState>>,
     settings: Probe<String>,
+    data_port: SocketAddr,
     instance: String,
     version: String,
     view: view::View,
@@ -279,6 +282,7 @@ impl Console {
             engines: parts.engines,
             ready: parts.ready,
             settings: parts.settings,
+            data_port: parts.data_port,
             instance: parts.instance,
             version: parts.version,
         })
@@ -294,6 +298,7 @@ fn router(console: Arc<Console>) -> axum::Router {
         .route("/exchanges", get(pages::exchanges))
         .route("/exchanges/rows", get(pages::exchange_rows))
         .route("/exchange/{id}", get(exchange::page))
+        .route("/exchange/{id}/answers", get(exchange::answers))
         .route("/exchange/{id}/steps", get(exchange::steps))
         .route("/exchange/{id}/said/{said}", get(exchange::said))
         .route("/exchange/{id}/piece/{said}/{piece}", get(exchange::piece))

@@ -114,6 +114,8 @@ pub(super) async fn exchanges(
         filter => value(&filter),
         query => filter.query(),
         narrowed => filter.is_narrowed(),
+        wider => filter.wider().map(|wider| context! {query => wider.query(), range => wider.range}),
+        data_port => console.data_port.to_string(),
         part_of_text => filter.as_part_of_text().map(|filter| filter.query()),
         ranges => value(&RANGES),
         range => if filter.range.is_empty() { DEFAULT_RANGE } else { &filter.range },

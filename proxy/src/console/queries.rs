@@ -169,7 +169,8 @@ pub(super) fn neighbour(filter: &Filter, window: Window, at: Cursor, to: Directi
 /// Estimated exchanges over time by class.
 pub(super) fn volume(filter: &Filter, window: Window, step_us: i64) -> Result<Statement, Failure> {
     let step = "intDiv(toUnixTimestamp64Micro(started_at), {step:Int64}) * {step:Int64} AS at_us";
-    let select = format!("SELECT {step}, {CLASS} AS class, sum(1 / inclusion_probability) AS exchanges FROM exchanges FINAL");
+    let select =
+        format!("SELECT {step}, {CLASS} AS class, sum(1 / inclusion_probability) AS exchanges FROM exchanges FINAL");
     let statement = Statement::of(select).matching(filter, window)?.bind("step", Value::Int(step_us));
     Ok(statement.then("GROUP BY at_us, class ORDER BY at_us, class"))
 }

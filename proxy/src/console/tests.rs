@@ -35,6 +35,7 @@ async fn serve_with(change: impl FnOnce(&mut Config)) -> Served {
         engines: Arc::new(|| vec![EngineFacts { engine: "main".into(), model: HOSTILE.into(), ..Default::default() }]),
         ready: Arc::new(move || vec![part.clone()]),
         settings: Arc::new(|| HOSTILE.into()),
+        data_port: SocketAddr::from(([127, 0, 0, 1], 8080)),
         instance: "test".into(),
         version: "0".into(),
     };
