@@ -25,7 +25,7 @@ function show(name) {
 }
 tabs.forEach((tab, at) => {
   tab.addEventListener("click", () => show(tab.dataset.tab));
-  onKey(String(at + 1), () => { show(tab.dataset.tab); tab.focus(); });
+  onKey(String(at + 1), () => show(tab.dataset.tab));
   tab.addEventListener("keydown", (event) => {
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
     if (to === undefined) return;

@@ -62,6 +62,7 @@ onKey("/", () => form.elements.text.focus());
 onKey("f", () => form.querySelector("#picks select").focus());
 onKey("t", () => (form.querySelector("#ranges [aria-pressed]") ?? form.querySelector("#ranges button")).focus());
 onKey("l", () => live.click());
+onKey("c", () => document.getElementById("clear")?.click());
 list?.addEventListener("click", (event) => {
   const row = event.target.closest("tr[data-id]");
   if (!row) return;

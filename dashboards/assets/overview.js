@@ -106,12 +106,12 @@ function make(box, columns, data, chart, figure, now) {
   const font = `11px ${css("--sans")}`;
   const plot = new window.uPlot({
     width: box.clientWidth, height: box.clientHeight, pxAlign: 1, legend: { show: false },
-    padding: [8, 4, 0, 0],
+    padding: [8, 16, 0, 0],
     cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false }, sync: { key: sync.key, setSeries: false } },
     scales: { x: { time: true, range: () => { const t = Date.now() / 1000; return [t - HOUR, t]; } }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: [
       { stroke: faint, font, size: 22, space: 70, gap: 3, grid: { show: false }, ticks: { show: false }, values: "{HH}:{mm}" },
-      { stroke: faint, font, size: 52, gap: 4, space: 34, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (u, splits) => splits.map((v) => (v === 0 ? "0" : chart.unit(v).replace(/(\.\d*?)0+(?=\s|$)/, "$1").replace(/\.(?=\s|$)/, ""))) },
+      { stroke: faint, font, size: 52, gap: 4, space: 26, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (u, splits) => splits.map((v) => (v === 0 ? "0" : chart.unit(v).replace(/(\.\d*?)0+(?=\s|$)/, "$1").replace(/\.(?=\s|$)/, ""))) },
     ],
     series: [{}, ...columns.map((column) => ({
       // What is stacked is an area: a line on top would show what is not there.
@@ -149,6 +149,18 @@ function legend(figure, chart, at) {
     return key;
   });
   box.replaceChildren(...keys);
+  box.title = keys.map((key) => key.textContent).join("\n");
+  // What has no room in the line is counted; all of it is in the title.
+  const more = document.createElement("span");
+  const out = keys.filter((key) => key.offsetTop > keys[0].offsetTop);
+  if (!out.length) return;
+  box.append(more);
+  let left = keys.length - out.length;
+  do {
+    keys.forEach((key, i) => { key.hidden = i >= left; });
+    more.textContent = `+${keys.length - left}`;
+    left -= 1;
+  } while (left > 0 && more.offsetTop > keys[0].offsetTop);
 }
 
 const drawAll = () => { if (series) document.querySelectorAll(".chart").forEach(draw); };

@@ -148,7 +148,7 @@ async function list() {
   check(true, "Enter opens the marked line");
   check((await page.locator(".lane").count()) >= 2, "the exchange has its waterfall");
   await page.keyboard.press("2");
-  check(await page.locator("#tab-request").isVisible() && !(await page.locator("#tab-talk").isVisible()), "2 shows the request");
+  check(await page.locator("#panel-request").isVisible() && !(await page.locator("#panel-talk").isVisible()), "2 shows the request");
   const older = await page.locator("#older").getAttribute("href");
   if (older) {
     await page.keyboard.press("j");
@@ -171,7 +171,7 @@ async function hostile() {
   }
   await page.keyboard.press("j");
   await page.keyboard.press("Enter");
-  await page.waitForSelector("#tab-talk");
+  await page.waitForSelector("#panel-talk");
   for (const key of ["1", "2", "3", "4"]) {
     await page.keyboard.press(key);
     for (const button of await page.locator(".tab:not([hidden]) .modes button").all()) await button.click();
@@ -206,7 +206,7 @@ async function shapes() {
     check(await fits(page), `the list fits ${width} px`);
     await shot(page, `list-${width}-${colorScheme}`);
     await page.locator("tr[data-id] .c-what a").first().click();
-    await page.waitForSelector("#tab-talk");
+    await page.waitForSelector("#panel-talk");
     check(await fits(page), `an exchange fits ${width} px`);
     await shot(page, `exchange-${width}-${colorScheme}`, true);
     await page.goto(`${address}/health`);

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::content::Content;
-use super::list;
 use super::rows::{Texts, Whole};
+use super::{format, list};
 use crate::exchange::Fingerprint;
 
 /// What the store has of one exchange.
@@ -141,7 +141,7 @@ pub(super) fn fingerprint_fields(json: &str) -> Vec<(&'static str, String)> {
         // An older or newer Weir may have written other fields: then the digest has to do.
         Err(_) => return Vec::new(),
     };
-    let context = if print.context_tokens > 0 { print.context_tokens.to_string() } else { String::new() };
+    let context = if print.context_tokens > 0 { format::whole(print.context_tokens.into()) } else { String::new() };
     let fields = [
         ("version", print.version),
         ("model", print.model),

@@ -165,9 +165,11 @@ impl Filter {
     /// The same filter over the next wider range that the page offers.
     pub(super) fn wider(&self) -> Option<Self> {
         let range = if self.range.is_empty() { DEFAULT_RANGE } else { &self.range };
+        if !self.from.is_empty() {
+            return Some(Self { range: "24h".to_owned(), from: String::new(), to: String::new(), ..self.clone() });
+        }
         let next = RANGES.iter().skip_while(|offered| **offered != range).nth(1)?;
-        let (from, to, before) = Default::default();
-        Some(Self { range: (*next).to_owned(), from, to, before, ..self.clone() })
+        Some(Self { range: (*next).to_owned(), before: String::new(), ..self.clone() })
     }
 
     /// The same filter with its words searched as they stand; none where that is no change.
@@ -246,11 +248,13 @@ mod tests {
     #[test]
     fn a_wider_range_is_the_next_one_offered() {
         let wider = |range: &str| {
-            let filter = Filter { range: range.into(), tenant: "acme".into(), from: "1".into(), ..Filter::default() };
+            let filter = Filter { range: range.into(), tenant: "acme".into(), ..Filter::default() };
             filter.wider().map(|filter| filter.query())
         };
         assert_eq!(wider("").as_deref(), Some("range=6h&tenant=acme"));
         assert_eq!(wider("7d").as_deref(), Some("range=30d&tenant=acme"));
+        let moment = Filter { from: "1".into(), to: "2".into(), ..Filter::default() };
+        assert_eq!(moment.wider().map(|filter| filter.query()).as_deref(), Some("range=24h"));
         assert_eq!((wider("30d"), wider("3h")), (None, None));
     }
 

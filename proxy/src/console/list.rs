@@ -44,6 +44,8 @@ pub(super) struct Chart {
     pub(super) peak: f64,
     /// Estimated exchanges in all.
     pub(super) total: f64,
+    /// Estimated exchanges of each class: `good`, `warn`, `bad`.
+    pub(super) sums: [f64; 3],
     /// Step in time, as `1m`.
     pub(super) step: String,
 }
@@ -137,13 +139,14 @@ fn chart(volumes: &[Volume], window: Window, step: i64) -> Chart {
     }
     let heights = bars.iter().map(|bar| bar.counts.iter().sum::<f64>());
     let peak = heights.fold(0.0, f64::max);
-    let total = bars.iter().flat_map(|bar| bar.counts).sum();
+    let sums = [0, 1, 2].map(|class| bars.iter().map(|bar| bar.counts[class]).sum());
+    let total = sums.iter().sum();
     for bar in bars.iter_mut().filter(|_| peak > 0.0) {
         // What is there is seen: one failure among a thousand still gets a line.
         bar.heights = bar.counts.map(|n| if n > 0.0 { round((n / peak * HEIGHT).max(1.5)) } else { 0.0 });
     }
     let step = Period::secs((step / 1_000_000).unsigned_abs()).to_string();
-    Chart { bars, peak, total, step }
+    Chart { bars, peak, total, sums, step }
 }
 
 fn round(value: f64) -> f64 {
@@ -169,7 +172,7 @@ mod tests {
         let window = Window { from: 0, to: 3_600_000_000 };
         let volumes = [volume(0, "good", 10.0), volume(60_000_000, "good", 18.0), volume(60_000_000, "bad", 2.0)];
         let chart = chart(&volumes, window, 60_000_000);
-        assert_eq!((chart.bars.len(), chart.peak, chart.total), (60, 20.0, 30.0));
+        assert_eq!((chart.bars.len(), chart.peak, chart.total, chart.sums), (60, 20.0, 30.0, [28.0, 0.0, 2.0]));
         assert_eq!(chart.bars[1].counts, [18.0, 0.0, 2.0]);
         assert_eq!(chart.bars[1].heights.iter().sum::<f64>(), HEIGHT);
         assert!(chart.bars[59].x + chart.bars[59].width <= WIDTH);

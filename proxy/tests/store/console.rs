@@ -13,6 +13,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use weir::background::sink::{Batch, Limits};
 use weir::background::store::Store;
 use weir::console::{self, Parts, live, login};
+use weir::exchange::Fingerprint;
 use weir::exchange::stored::{Stored, StoredAttempt, StoredEvent, StoredExchange, StoredGap};
 
 use crate::support::{MemorySpool, config, drain, encoded, encoded_exchange, exchange, ready, sink_config, start};
@@ -154,7 +155,8 @@ fn rich() -> StoredExchange {
     StoredExchange {
         stream: true,
         fingerprint: "fedcba9876543210".into(),
-        fingerprint_json: json!({"version": "b1234", "model": "small"}).to_string(),
+        fingerprint_json: serde_json::to_string(&Fingerprint { version: "b1234".into(), ..Fingerprint::default() })
+            .unwrap(),
         attempts: vec![StoredAttempt {
             engine: "primary".into(),
             status: 200,
