@@ -28,7 +28,7 @@ const QUANTILES = [["p50", "--c1"], ["p95", "--c2"], ["p99", "--c3"]];
 const quantile = (name) => ({ unit: seconds, columns: () => QUANTILES.map(([q, colour]) => ({ name: q, colour, at: (s) => s.quantiles[name]?.[q] })) });
 const group = (field, order, stacked) => ({
   unit: count, stacked,
-  columns: (s) => order(Object.keys(s[field])).map(([name, colour]) => ({ name, colour, at: (t) => t[field][name] })),
+  columns: (s) => order(Object.keys(s[field]).filter((name) => s[field][name].some((v) => v > 0))).map(([name, colour]) => ({ name, colour, at: (t) => t[field][name] })),
 });
 const fixed = (...pairs) => (names) => pairs.filter(([name]) => names.includes(name));
 const turn = ["--c3", "--c2", "--c4", "--c1", "--c5", "--c6"];

@@ -1,15 +1,15 @@
 //! What was said in one exchange, made readable: messages, answers, raw bodies.
 //!
 //! Promises: a page stays small whatever was said. A long text comes as its beginning, and
-//! its rest when a reader asks for it ([`Content::piece`]); a raw body comes when its tab is
-//! opened ([`Raw`]). Everything is cut somewhere, and says so.
+//! its rest when a reader asks for it ([`Content::piece`]); Everything is cut somewhere, and says so.
 
 use minijinja::value::Value;
 use serde::Serialize;
 
 use super::format::cut;
+use super::json_text;
+use super::raw::is_stream;
 use super::rows::{Texts, Whole};
-use super::{json_text, sse_text};
 use crate::exchange::Api;
 use crate::exchange::completion::{self, Choice};
 use crate::exchange::conversation::{self, Message, Part};
@@ -28,8 +28,6 @@ const MAX_TEXT: usize = 400_000;
 const LONG_STREAM: usize = 64 << 10;
 /// Bytes of its beginning and of its end that are read: the first words, and how it ended.
 const STREAM_ENDS: (usize, usize) = (32 << 10, 8 << 10);
-/// Characters of a raw body that its tab holds.
-const MAX_RAW: usize = 200_000;
 
 /// What was said; none where the texts' time to live is over.
 #[derive(Debug, Serialize)]
@@ -89,21 +87,6 @@ pub(super) struct Piece {
 struct Block {
     code: bool,
     text: String,
-}
-
-/// A raw body in one of its views.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Raw {
-    bytes: usize,
-    /// Which view this is: `laid` (events or JSON, read and laid out) or `plain`.
-    mode: &'static str,
-    /// What can be laid out: `events`, `json` or nothing.
-    shape: &'static str,
-    text: String,
-    cut: bool,
-    json: Option<Value>,
-    events: Vec<sse_text::Event>,
-    events_total: usize,
 }
 
 impl Content {
@@ -196,11 +179,6 @@ fn ends(body: &str) -> Option<String> {
     (head < tail).then(|| [&body[..head], &body[tail..]].concat())
 }
 
-/// Whether a body of this type is a stream of events.
-pub(super) fn is_stream(media_type: &str) -> bool {
-    media_type.starts_with("text/event-stream")
-}
-
 impl Passage {
     fn new(kind: &'static str, name: impl Into<String>, text: String) -> Self {
         Self { kind, name: name.into(), text }
@@ -253,35 +231,6 @@ impl Piece {
             folded: more && limit < MAX_TEXT,
             cut: more && limit == MAX_TEXT,
         }
-    }
-}
-
-impl Raw {
-    /// The body read and laid out: events of a stream, or JSON; plain where it is neither.
-    pub(super) fn laid(body: &str, streamed: bool) -> Self {
-        let plain = Self::plain(body, streamed);
-        match plain.shape {
-            "events" => {
-                let (events, events_total) = sse_text::events(body);
-                Self { mode: "laid", text: String::new(), cut: false, events, events_total, ..plain }
-            }
-            "json" => match json_text::html(body).map(Value::from_safe_string) {
-                Some(json) => Self { mode: "laid", text: String::new(), cut: false, json: Some(json), ..plain },
-                None => Self { shape: "", ..plain },
-            },
-            _ => plain,
-        }
-    }
-
-    /// The body as it is.
-    pub(super) fn plain(body: &str, streamed: bool) -> Self {
-        let (text, cut) = cut(body, MAX_RAW);
-        let shape = match body.trim_start().as_bytes().first() {
-            Some(_) if streamed => "events",
-            Some(b'{' | b'[') => "json",
-            _ => "",
-        };
-        Self { bytes: body.len(), mode: "plain", shape, text: text.to_owned(), cut, ..Self::default() }
     }
 }
 
@@ -387,20 +336,5 @@ mod tests {
         assert!(!full.partial && full.plain(0).is_some_and(|text| text.ends_with("w2999 ")));
         let short = chunk(serde_json::json!({"content": "short"}), Some("stop"));
         assert!(!Content::glance(&whole, &texts(&short)).partial);
-    }
-
-    #[test]
-    fn a_raw_body_is_laid_out_by_what_it_is() {
-        let table = [
-            ("data: x\n\n", true, "events", "laid"),
-            ("{\"a\":1}", false, "json", "laid"),
-            ("{\"a\":", false, "", "plain"),
-            ("no json", false, "", "plain"),
-            ("", true, "", "plain"),
-        ];
-        for (body, streamed, shape, mode) in table {
-            let raw = Raw::laid(body, streamed);
-            assert_eq!((raw.shape, raw.mode), (shape, mode), "{body:?}");
-        }
     }
 }

@@ -63,6 +63,14 @@ impl Failure {
         }
     }
 
+    /// What a page says beneath the heading that its word stands for.
+    pub(super) fn explanation(&self) -> String {
+        match self {
+            Self::StoreAbsent(note) | Self::Store(note) => note.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// What the caller can change.
     pub(super) fn cure(&self) -> &str {
         match self {

@@ -10,12 +10,13 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Console;
-use super::content::{Content, Raw, is_stream};
+use super::content::Content;
 use super::detail::{Detail, Facts};
 use super::error::Failure;
 use super::filter::{Cursor, Filter};
 use super::pages::{Page, value};
 use super::queries::{Direction, OneOf};
+use super::raw::{Raw, is_stream};
 use super::rows::OneText;
 use super::view::Reader;
 

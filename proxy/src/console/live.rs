@@ -19,9 +19,10 @@ const KEEP: usize = 721;
 const MAX_VALUES: usize = 64;
 
 /// Counters and gauges kept, each with the label that is kept apart.
-const KEPT: [(&str, &str); 15] = [
+const KEPT: [(&str, &str); 16] = [
     ("weir_exchanges_total", "outcome"),
     ("weir_errors_total", "kind"),
+    ("weir_attempts_total", "outcome"),
     ("weir_tokens_total", "kind"),
     ("weir_in_flight", ""),
     ("weir_queue_depth", ""),

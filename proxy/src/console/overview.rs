@@ -116,6 +116,8 @@ impl Now {
         let all: f64 = outcomes.iter().map(|outcome| outcome.count).sum();
         let failed = outcomes.iter().filter(|outcome| matches!(&*outcome.word, "engine_error" | "failed" | "broken"));
         let failed: f64 = failed.map(|outcome| outcome.count).sum();
+        // An engine that refuses a bad request has not failed; such an attempt is always the last.
+        let failed = (failed - change("weir_attempts_total", "status_4xx")).max(0.0);
         let prompt = change("weir_tokens_total", "prompt");
         Self {
             at: last.at,
@@ -224,6 +226,28 @@ mod tests {
     fn before_the_first_sample_nothing_is_claimed() {
         let now = Now::of(&[]);
         assert_eq!((now.at, now.failure_ratio, now.in_flight), (0, None, None));
+    }
+
+    #[test]
+    fn requests_that_an_engine_refused_as_the_clients_fault_are_no_failures() {
+        let registry = prometheus::Registry::new();
+        let counter = |name: &str| {
+            let counter = prometheus::IntCounterVec::new(prometheus::Opts::new(name, "x"), &["outcome"]).unwrap();
+            registry.register(Box::new(counter.clone())).unwrap();
+            counter
+        };
+        let (exchanges, attempts) = (counter("weir_exchanges_total"), counter("weir_attempts_total"));
+        let before = Arc::new(Sample::read(&registry.gather(), 0));
+        for (counters, outcome, count) in [
+            (&exchanges, "complete", 6),
+            (&exchanges, "engine_error", 3),
+            (&exchanges, "broken", 1),
+            (&attempts, "status_4xx", 2),
+        ] {
+            counters.with_label_values(&[outcome]).inc_by(count);
+        }
+        let now = Now::of(&[before, Arc::new(Sample::read(&registry.gather(), 5000))]);
+        assert_eq!((now.failed, now.ended, now.failure_ratio), (2.0, 10.0, Some(0.2)));
     }
 
     #[test]

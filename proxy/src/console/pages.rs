@@ -39,7 +39,7 @@ impl Console {
     /// A page that says what is wrong, with its status.
     pub(super) fn failed(&self, reader: &Reader, failure: &Failure) -> Response {
         let page = context! {
-            section => "", word => failure.word(), message => failure.to_string(), cure => failure.cure(),
+            section => "", word => failure.word(), message => failure.explanation(), cure => failure.cure(),
         };
         let page = self.page("failure.html", reader, page);
         page.map_or_else(IntoResponse::into_response, |page| (failure.status(), page).into_response())
@@ -51,7 +51,7 @@ impl Console {
         if !wants_page(headers) {
             return failure.into_response();
         }
-        let page = context! {word => failure.word(), message => failure.to_string(), cure => failure.cure()};
+        let page = context! {word => failure.word(), message => failure.explanation(), cure => failure.cure()};
         let page = self.view.render("refusal.html", &Reader::of(headers), page);
         page.map_or_else(IntoResponse::into_response, |page| (failure.status(), page).into_response())
     }
@@ -63,7 +63,7 @@ pub(super) fn value(facts: &impl serde::Serialize) -> Value {
 
 /// What is wrong, for a page that shows the rest all the same.
 fn problem(failure: &Failure) -> Value {
-    context! {word => failure.word(), message => failure.to_string(), cure => failure.cure()}
+    context! {word => failure.word(), message => failure.explanation(), cure => failure.cure()}
 }
 
 /// The frame with the figures of this moment in it; a script keeps them fresh.

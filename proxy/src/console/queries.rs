@@ -4,8 +4,6 @@
 //! sqrt(sum(y²(1-p)/p²)) for independent inclusion. A row that came twice and has not been
 //! folded yet counts once: lists skip it by `LIMIT 1 BY`, sums read `FINAL`.
 
-use clickhouse::RowOwned;
-use clickhouse::RowRead;
 use uuid::Uuid;
 
 use super::error::Failure;
@@ -14,22 +12,8 @@ use super::rows::{
     Choices, EventRow, FingerprintText, GapRow, Glimpse, Line, Neighbour, OneText, TableSize, Texts, Totals, Volume,
     Whole,
 };
+use super::statement::{Statement, Value};
 use super::store::Access;
-
-/// A value bound to a name in the SQL.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    Int(i64),
-    Text(String),
-    Texts(Vec<String>),
-}
-
-/// SQL and the values bound to it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Statement {
-    pub(super) sql: String,
-    pub(super) values: Vec<(&'static str, Value)>,
-}
 
 const LINE: &str = "toString(exchange_id) AS id, toUnixTimestamp64Micro(started_at) AS started_us, tenant, route, api, \
     stream, if(model_answered = '', model_requested, model_answered) AS model, engine, replica, status, outcome, \
@@ -55,41 +39,6 @@ const DAY_US: i64 = 86_400_000_000;
 const GLIMPSE: u16 = 180;
 
 impl Statement {
-    fn of(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), values: Vec::new() }
-    }
-
-    fn bind(mut self, name: &'static str, value: Value) -> Self {
-        self.values.push((name, value));
-        self
-    }
-
-    fn and(&mut self, condition: &str) {
-        self.sql.push_str(" AND ");
-        self.sql.push_str(condition);
-    }
-
-    fn and_text(&mut self, column: &str, name: &'static str, text: &str) {
-        if !text.is_empty() {
-            self.and(&format!("{column} = {{{name}:String}}"));
-            self.values.push((name, Value::Text(text.to_owned())));
-        }
-    }
-
-    fn then(mut self, rest: &str) -> Self {
-        self.sql.push(' ');
-        self.sql.push_str(rest);
-        self
-    }
-
-    /// Within a span of time.
-    fn within(mut self, window: Window) -> Self {
-        self.sql.push_str(
-            " WHERE started_at >= fromUnixTimestamp64Micro({from:Int64}) AND started_at < fromUnixTimestamp64Micro({to:Int64})",
-        );
-        self.bind("from", Value::Int(window.from)).bind("to", Value::Int(window.to))
-    }
-
     /// What the filter asks for, the cursor aside.
     fn matching(mut self, filter: &Filter, window: Window) -> Result<Self, Failure> {
         self = self.within(window);
@@ -224,25 +173,6 @@ fn totals(window: Window) -> Statement {
 }
 
 impl Access {
-    async fn all<T: RowOwned + RowRead>(&self, name: &'static str, statement: Statement) -> Result<Vec<T>, Failure> {
-        let Statement { sql, values } = statement;
-        let fetch = async |mut query: clickhouse::query::Query| {
-            for (name, value) in &values {
-                query = match value {
-                    Value::Int(value) => query.param(name, value),
-                    Value::Text(value) => query.param(name, value),
-                    Value::Texts(value) => query.param(name, value),
-                };
-            }
-            query.fetch_all::<T>().await
-        };
-        self.run(name, &sql, fetch).await
-    }
-
-    async fn first<T: RowOwned + RowRead>(&self, name: &'static str, sql: Statement) -> Result<Option<T>, Failure> {
-        Ok(self.all(name, sql).await?.into_iter().next())
-    }
-
     pub(super) async fn lines(&self, filter: &Filter, window: Window, rows: u32) -> Result<Vec<Line>, Failure> {
         self.all("lines", lines(filter, window, rows)?).await
     }
