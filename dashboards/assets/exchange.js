@@ -85,5 +85,8 @@ document.addEventListener("click", (event) => {
 onKey("e", () => {
   const folds = [...document.querySelectorAll(".tab:not([hidden]) .unfold")];
   const next = folds.find((fold) => fold.getAttribute("aria-expanded") === "false") ?? folds[0];
-  if (next) { next.focus(); unfold(next); }
+  if (!next) return;
+  next.closest("details")?.setAttribute("open", "");
+  next.focus();
+  unfold(next);
 });

@@ -21,7 +21,7 @@ function count(v) {
   for (const [size, unit] of [[1e9, " G"], [1e6, " M"], [1e3, " k"]]) {
     if (Math.abs(v) >= size * 0.9995) return `${(v / size).toPrecision(3)}${unit}`;
   }
-  return Number.isInteger(v) ? String(v) : v.toFixed(Math.abs(v) < 9.995 ? 2 : 1);
+  return Number.isInteger(v) ? String(v) : v.toFixed(Math.abs(v) < 9.995 ? 2 : Math.abs(v) < 99.95 ? 1 : 0);
 }
 
 const QUANTILES = [["p50", "--c1"], ["p95", "--c2"], ["p99", "--c3"]];

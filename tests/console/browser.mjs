@@ -119,6 +119,7 @@ async function list() {
   await shot(page, "list-light");
   await page.keyboard.press("/");
   check(await page.evaluate(() => document.activeElement.name === "text"), "/ goes to the search");
+  check(await page.locator("#search-hint").isVisible(), "the search says how it searches");
   await page.keyboard.press("Escape");
   await page.keyboard.press("f");
   check(await page.evaluate(() => document.activeElement.name === "tenant"), "f goes to the filters");
@@ -149,6 +150,21 @@ async function list() {
   check((await page.locator(".lane").count()) >= 2, "the exchange has its waterfall");
   await page.keyboard.press("2");
   check(await page.locator("#panel-request").isVisible() && !(await page.locator("#panel-talk").isVisible()), "2 shows the request");
+  await page.waitForSelector("#panel-request .raw");
+  check(true, "the request comes when its tab is opened");
+  await page.keyboard.press("3");
+  await page.waitForFunction(() => document.querySelector("#panel-response .raw, #panel-response[data-failed]"));
+  check((await page.locator("#panel-response[data-failed]").count()) === 0, "and so does the response");
+  const modes = page.locator("#panel-response .modes button");
+  if ((await modes.count()) === 2) {
+    await modes.nth(1).click();
+    await page.waitForSelector("#panel-response pre.plain");
+    check(true, "a body is shown as it is when asked for");
+  }
+  await page.focus("#tab-response");
+  await page.keyboard.press("ArrowRight");
+  check(await page.locator("#panel-headers").isVisible(), "arrows move between tabs");
+  await page.waitForFunction(() => document.querySelector("#older[href], #older.off"));
   const older = await page.locator("#older").getAttribute("href");
   if (older) {
     await page.keyboard.press("j");
@@ -174,7 +190,11 @@ async function hostile() {
   await page.waitForSelector("#panel-talk");
   for (const key of ["1", "2", "3", "4"]) {
     await page.keyboard.press(key);
-    for (const button of await page.locator(".tab:not([hidden]) .modes button").all()) await button.click();
+    await page.waitForFunction(() => !document.querySelector(".tab:not([hidden])[data-url]") || document.querySelector(".tab:not([hidden]) .raw"));
+    if ((await page.locator(".tab:not([hidden]) .modes button").count()) === 2) {
+      await page.locator(".tab:not([hidden]) .modes button").nth(1).click();
+      await page.waitForSelector(".tab:not([hidden]) pre.plain");
+    }
   }
   await page.keyboard.press("1");
   const foreign = await page.evaluate(() => ({
@@ -191,6 +211,29 @@ async function hostile() {
   await page.evaluate(() => { const s = document.createElement("script"); s.textContent = "window.ran = 1"; document.body.append(s); });
   check((await page.evaluate(() => window.ran)) === undefined, "the policy stops an inline script");
   check(page.faults.filter((fault) => !/Content Security Policy/.test(fault)).length === 0, `hostile: nothing went wrong ${page.faults}`);
+  await page.context().close();
+}
+
+// An answer of megabytes: the page stays small, and the rest comes when asked for.
+async function long() {
+  const page = await open();
+  await enter(page);
+  await page.goto(`${address}/exchanges?range=24h&text=${encodeURIComponent("whole history of the weir")}`);
+  if ((await page.locator("tr[data-id]").count()) === 0) {
+    console.log("left out: no exchange with a long answer");
+    return;
+  }
+  const href = await page.locator(".c-what a").first().getAttribute("href");
+  const answer = await page.goto(address + href);
+  check((await answer.body()).length < 100_000, `the page of a long answer is small (${(await answer.body()).length} B)`);
+  await page.keyboard.press("e");
+  await page.waitForFunction(() => document.querySelector("#answers .text:not(.folded) .prose")?.textContent.includes("100. "));
+  check(true, "e unfolds a long text to its end");
+  await page.keyboard.press("3");
+  await page.waitForSelector("#panel-response .events");
+  const nodes = await page.evaluate(() => document.querySelectorAll("*").length);
+  check(nodes < 2500, `the page has few elements (${nodes})`);
+  check(page.faults.length === 0, `long: nothing went wrong ${page.faults}`);
   await page.context().close();
 }
 
@@ -224,7 +267,7 @@ async function shapes() {
   await page.context().close();
 }
 
-for (const part of [login, overview, list, hostile, shapes]) {
+for (const part of [login, overview, list, hostile, long, shapes]) {
   try {
     await part();
   } catch (fault) {

@@ -96,7 +96,8 @@ impl Content {
         let Some(ends) = ends else { return Self::of(whole, texts) };
         let mut content = Self::read(whole, texts, &ends);
         content.partial = true;
-        for piece in content.answers.iter_mut().flat_map(|said| &mut said.pieces) {
+        // What lies between the ends is nearly always more of the longest text.
+        for piece in content.answers.iter_mut().filter_map(|said| said.pieces.iter_mut().max_by_key(|p| p.chars)) {
             piece.folded = true;
             piece.chars = 0;
         }

@@ -50,12 +50,15 @@ async fn serve_with(change: impl FnOnce(&mut Config)) -> Served {
 
 impl Served {
     async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let headers = format!("host: {}\r\n{headers}", self.address);
+        self.send(method, path, &headers, body).await
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         let length = body.len();
-        let text = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}",
-            self.address
-        );
+        let text =
+            format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
         socket.write_all(text.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer).await.unwrap();
@@ -149,6 +152,49 @@ async fn inside_needs_a_login_and_probes_do_not() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_not_ours_gets_no_page_but_probes_and_tokens_do_not_depend_on_names() {
+    let served = serve_with(|config| config.hosts = vec!["weir.example.org".into()]).await;
+    let bearer = format!("authorization: Bearer {TOKEN}\r\n");
+    for (host, path, headers, status) in [
+        ("localhost", "/login", "", 200),
+        ("127.0.0.1:1", "/login", "", 200),
+        ("weir.example.org", "/login", "", 200),
+        ("evil.example", "/login", "", 403),
+        ("evil.example", "/", "", 403),
+        ("evil.example", "/assets/base.js", "", 403),
+        ("evil.example", "/api/overview", "", 403),
+        ("", "/login", "", 403),
+        ("weir.monitoring.svc", "/livez", "", 200),
+        ("weir.monitoring.svc", "/metrics", "", 200),
+        ("weir.monitoring.svc", "/api/overview", &bearer, 200),
+    ] {
+        let answer = served.send("GET", path, &format!("host: {host}\r\n{headers}"), "").await;
+        assert_eq!(answer.status, status, "{host} {path}: {}", answer.body);
+    }
+    let closed = serve_with(|config| config.metrics_open = false).await;
+    assert_eq!(closed.send("GET", "/metrics", "host: evil.example\r\n", "").await.status, 403);
+}
+
+#[tokio::test]
+async fn a_browser_gets_a_page_for_a_refusal_and_a_program_json() {
+    let served = serve_with(|_| ()).await;
+    let browser = "accept: text/html,application/xhtml+xml\r\n";
+    for (method, path, headers, status, word) in [
+        ("GET", "/login", "host: evil.example\r\n", 403, "Not a name of this console"),
+        ("POST", "/logout", "host: localhost\r\norigin: http://evil.example\r\n", 403, "From another site"),
+        ("GET", "/nowhere", "host: localhost\r\n", 404, "Nothing here"),
+    ] {
+        let page = served.send(method, path, &format!("{headers}{browser}"), "").await;
+        assert_eq!(page.status, status, "{path}");
+        assert!(page.head.contains("content-type: text/html") && page.body.contains(word), "{path}: {}", page.body);
+        let json = served.send(method, path, headers, "").await;
+        assert!(json.head.contains("content-type: application/json") && json.body.contains("\"cure\""), "{path}");
+    }
+    let hostile = format!("host: <img src=x>.example\r\n{browser}");
+    assert!(!served.send("GET", "/", &hostile, "").await.body.contains("<img"));
+}
+
+#[tokio::test]
 async fn a_login_gives_a_cookie_that_opens_and_a_logout_closes() {
     let served = serve_with(|_| ()).await;
     let form = "content-type: application/x-www-form-urlencoded\r\nsec-fetch-site: same-origin\r\n";
@@ -202,8 +248,8 @@ async fn the_console_ends_when_told() {
 
 #[test]
 fn faults_name_their_key() {
-    let config = Config { max_sessions: 0, page_rows: 5, ..Config::default() };
+    let config = Config { max_sessions: 0, page_rows: 5, hosts: vec!["http://weir".into()], ..Config::default() };
     let faults: Vec<_> = config.faults("console").into_iter().map(|fault| fault.path).collect();
-    assert_eq!(faults, ["console.max_sessions", "console.page_rows"]);
+    assert_eq!(faults, ["console.max_sessions", "console.hosts", "console.page_rows"]);
     assert!(Config::default().faults("console").is_empty());
 }
