@@ -4,6 +4,7 @@ import { showTimes } from "./base.js";
 
 const EVERY = 5000;
 const HOUR = 3600;
+const LEAST = 600;
 const words = document.getElementById("series-words").dataset;
 const waiting = document.querySelector(".charts").dataset.waiting;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -64,6 +65,8 @@ function level(node, length, drop) {
   if (node && typeof node === "object") Object.values(node).forEach((inner) => level(inner, length, drop));
 }
 
+// The last hour; soon after the start only as far back as there are points.
+const span = (now) => Math.min(HOUR, Math.max(LEAST, now - (series?.at[0] ?? 0) / 1000));
 const sync = window.uPlot.sync("overview");
 const plots = new Map();
 
@@ -79,7 +82,7 @@ function draw(figure) {
   figure.columns = columns;
   if (known?.look === look) {
     known.plot.setData(data, false);
-    known.plot.batch(() => { known.plot.setScale("x", { min: now - HOUR, max: now }); known.plot.setScale("y", known.plot.weirRange()); });
+    known.plot.batch(() => { known.plot.setScale("x", { min: now - span(now), max: now }); known.plot.setScale("y", known.plot.weirRange()); });
   } else {
     known?.plot.destroy();
     plots.set(name, { look, plot: make(box, columns, data, chart, figure, now) });
@@ -108,7 +111,7 @@ function make(box, columns, data, chart, figure, now) {
     width: box.clientWidth, height: box.clientHeight, pxAlign: 1, legend: { show: false },
     padding: [8, 16, 0, 0],
     cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false }, sync: { key: sync.key, setSeries: false } },
-    scales: { x: { time: true, range: () => { const t = Date.now() / 1000; return [t - HOUR, t]; } }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
+    scales: { x: { time: true, range: () => { const t = Date.now() / 1000; return [t - span(t), t]; } }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: [
       { stroke: faint, font, size: 22, space: 70, gap: 3, grid: { show: false }, ticks: { show: false }, values: "{HH}:{mm}" },
       { stroke: faint, font, size: 52, gap: 4, space: 26, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (u, splits) => splits.map((v) => (v === 0 ? "0" : chart.unit(v).replace(/(\.\d*?)0+(?=\s|$)/, "$1").replace(/\.(?=\s|$)/, ""))) },
