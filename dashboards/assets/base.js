@@ -14,6 +14,15 @@ const day = new Intl.DateTimeFormat(root.lang, { day: "numeric", month: "short" 
 const full = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 const ago = new Intl.RelativeTimeFormat(root.lang, { numeric: "always", style: root.lang === "ru" ? "short" : "narrow" });
 
+const unit = (value, name) => new Intl.NumberFormat(root.lang, { style: "unit", unit: name, unitDisplay: "narrow" }).format(value);
+
+// How long ago, without the word: a column of it needs no more.
+function age(moment) {
+  const seconds = Math.max(0, Math.round((Date.now() - moment) / 1000));
+  if (seconds < 60) return unit(seconds, "second");
+  return seconds < 3600 ? unit(Math.round(seconds / 60), "minute") : unit(Math.round(seconds / 3600), "hour");
+}
+
 export function relative(moment) {
   const seconds = Math.round((moment - Date.now()) / 1000);
   const past = Math.abs(seconds);
@@ -37,7 +46,7 @@ export function showTimes(within = document) {
       time.textContent = (today ? "" : `${day.format(moment)} `) + clock.format(moment);
       const beside = document.createElement("span");
       beside.className = "ago";
-      beside.textContent = today ? relative(moment) : "";
+      beside.textContent = today ? age(moment) : "";
       time.after(beside);
     } else {
       time.textContent = `${full.format(moment)} · ${relative(moment)}`;
@@ -47,7 +56,7 @@ export function showTimes(within = document) {
 
 setInterval(() => {
   for (const beside of document.querySelectorAll(".ago")) {
-    if (beside.textContent) beside.textContent = relative(new Date(beside.previousElementSibling.dateTime));
+    if (beside.textContent) beside.textContent = age(new Date(beside.previousElementSibling.dateTime));
   }
 }, 10000);
 

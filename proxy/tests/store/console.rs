@@ -199,7 +199,7 @@ async fn every_query_of_the_console_runs_on_the_real_store() {
         (format!("/exchange/{id}/response"), "word499".into()),
         (format!("/exchange/{id}/steps?at={at}&{all}"), "id=\"newer\" href=\"/exchange/".into()),
         (format!("/exchange/{id}/steps?at={at}&{all}"), "id=\"older\" href=\"/exchange/".into()),
-        (format!("/api/exchange/{id}"), "\"texts\":{\"request_headers\"".into()),
+        (format!("/api/exchange/{id}"), "\"response_body\":\"data: ".into()),
         ("/health".into(), "engine_down".into()),
         ("/overview/totals".into(), "From 3 kept rows".into()),
     ] {
