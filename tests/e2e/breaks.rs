@@ -75,6 +75,7 @@ async fn a_broken_plain_answer_is_cut_and_never_ends_well() {
         ("length, cut", Answer::raw(announced.into_bytes()).reset()),
         ("chunks, closed", Answer::begin_chunked("application/json").piece(half.as_bytes()).close()),
         ("chunks, cut", Answer::begin_chunked("application/json").piece(half.as_bytes()).reset()),
+        ("old, cut", Answer::raw(format!("HTTP/1.0 200 OK\r\n\r\n{half}").into_bytes()).reset()),
         ("until close, cut", Answer::raw(format!("HTTP/1.1 200 OK\r\n\r\n{half}").into_bytes()).reset()),
     ];
     for (row, answer) in table {
@@ -87,7 +88,7 @@ async fn a_broken_plain_answer_is_cut_and_never_ends_well() {
         assert_ne!(response.ending, Ending::Whole, "{row}");
         assert!(half.starts_with(&response.text()), "{row}: {}", response.text());
     }
-    scene.until_metric("weir_exchanges_total", &["outcome=\"broken\""], 5.0).await;
+    scene.until_metric("weir_exchanges_total", &["outcome=\"broken\""], 6.0).await;
     scene.settle().await;
 }
 
