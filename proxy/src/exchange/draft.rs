@@ -54,7 +54,11 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if self.record.is_some() {
+        if let Some(record) = &mut self.record {
+            let now = record.request.arrived.elapsed();
+            // An attempt under way ends with the exchange.
+            let left = record.attempts.last_mut().filter(|attempt| attempt.error == Some(Kind::ClientLeft));
+            left.into_iter().for_each(|attempt| attempt.took = now.saturating_sub(attempt.started));
             let error = Error::new(Kind::ClientLeft, "the client closed the connection");
             self.offer(Outcome::ClientLeft, Some(error));
         }

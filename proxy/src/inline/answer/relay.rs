@@ -72,11 +72,20 @@ impl<B: Upstream, H> Relay<B, H> {
 
     /// Keeps the stream alive until the engine begins.
     pub(super) fn waiting(asking: Asking<B>, hold: H, settings: Settings) -> Self {
-        Self::with(State::Waiting(asking), hold, settings)
+        let mut relay = Self::with(State::Waiting(asking), hold, settings);
+        // The period has passed before the head could go out: the first comment goes with it.
+        let due = settings.keep_alive.and_then(|period| relay.last_sent.checked_sub(period));
+        relay.last_sent = due.unwrap_or(relay.last_sent);
+        relay
     }
 
     fn with(state: State<B>, hold: H, settings: Settings) -> Self {
         Self { state, settings, timer: None, last_sent: Instant::now(), _hold: hold }
+    }
+
+    /// Whether comments or an error event may be added to what the engine sends.
+    pub(super) fn may_add(&self) -> bool {
+        matches!(&self.state, State::Flowing(flow) if flow.scanner.is_some())
     }
 
     /// Whether nothing more will come.

@@ -70,7 +70,8 @@ pub async fn ask(plan: Arc<Plan>, mut draft: Draft, commit: Commit) -> (Draft, R
         match outcome {
             Ok(reply) if reply.head.status.is_server_error() && may_go_on => {}
             Ok(reply) => return (draft, Ok(reply)),
-            Err(error) if may_go_on => last = Some(error),
+            // Out of time: another replica could only be blamed for it.
+            Err(error) if may_go_on && error.kind != Kind::TotalTimeout => last = Some(error),
             Err(error) => return (draft, Err(error)),
         }
     }
@@ -107,6 +108,15 @@ async fn attempt(
         replica: replica.authority.clone(),
         fingerprint: replica.fingerprint.load_full(),
     });
+    // Stays so where the client leaves while the engine is waited for.
+    draft.attempts.push(Attempt {
+        engine: replica.engine.clone(),
+        replica: replica.authority.clone(),
+        started,
+        took: Duration::ZERO,
+        status: 0,
+        error: Some(Kind::ClientLeft),
+    });
     let mut call = replica.begin();
     let total = total.unwrap_or(*engine.config.total_timeout);
     let deadline = tokio::time::Instant::from_std(draft.request.arrived + total);
@@ -119,8 +129,9 @@ async fn attempt(
         call.failed();
     }
     let took = draft.elapsed().saturating_sub(started);
-    let (engine, replica) = (replica.engine.clone(), replica.authority.clone());
-    draft.attempts.push(Attempt { engine, replica, started, took, status, error });
+    if let Some(attempt) = draft.attempts.last_mut() {
+        (attempt.took, attempt.status, attempt.error) = (took, status, error);
+    }
     begun.map(|(head, body)| Reply { head, body: body.owned_by(call) })
 }
 
@@ -143,6 +154,8 @@ async fn begin(
         draft.timings.head = Some(draft.elapsed());
         let (mut head, incoming) = response.into_parts();
         strip_hop_by_hop(&mut head.headers);
+        // The client's connection is HTTP/1.1 whatever the engine spoke: only its chunks can tell a cut from an end.
+        head.version = http::Version::HTTP_11;
         let mut body = Body::new(wire, incoming, call.replica.clone(), *config.inter_token_timeout, deadline);
         body.first().await?;
         Ok((head, body))
@@ -168,7 +181,7 @@ async fn send(
         let request = replica.outbound(&draft.request, &draft.trace)?;
         match wire.send(request).await {
             Ok(response) => return Ok((wire, response)),
-            Err(unsent) if reused && (unsent.request.is_some() || unsent.error.is_incomplete_message()) => {}
+            Err(unsent) if reused && (unsent.request.is_some() || was_closed(&unsent.error)) => {}
             Err(unsent) if unsent.error.is_parse() => {
                 let error = Error::new(Kind::EngineInvalid, "the engine's answer is not valid HTTP");
                 return Err(error.detail(unsent.error));
@@ -179,4 +192,13 @@ async fn send(
             }
         }
     }
+}
+
+/// Whether the connection was closed or cut before any byte of an answer: an engine that
+/// closes while a long request is still coming in sends RST, not FIN.
+fn was_closed(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let cut = cause.is_some_and(|io| matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset));
+    error.is_incomplete_message() || cut
 }

@@ -196,8 +196,9 @@ fn traceparent(trace: &TraceContext) -> HeaderValue {
     HeaderValue::from_bytes(&trace.format()).expect("hex digits and dashes are a header value")
 }
 
-const HOP_BY_HOP: [HeaderName; 8] = [
+const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
+    HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -237,6 +238,7 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("te", "trailers"),
             ("upgrade", "h2c"),
+            ("proxy-connection", "keep-alive"),
             ("x-unknown", "stays"),
             ("content-type", "application/json"),
         ] {
