@@ -49,10 +49,14 @@ pub struct Config {
     /// Bytes of request bodies held at one time by all exchanges; beyond it new ones are
     /// answered with 429.
     pub max_held_bytes: ByteSize,
-    /// How long a client may take to send its headers.
+    /// How long a client may take to send its headers, and how long its connection may lie
+    /// idle between two requests. Keep it above the idle time of balancers in front.
     pub header_timeout: Period,
     /// How long a client may take to send its body.
     pub body_timeout: Period,
+    /// How long a client may take to accept what was sent to it before its connection is cut,
+    /// so that one that stopped reading does not hold its place for ever.
+    pub stall_timeout: Period,
     /// How long answers under way may take to finish when Weir stops.
     pub drain_timeout: Period,
 }
@@ -65,8 +69,9 @@ impl Default for Config {
             max_body_bytes: ByteSize::mib(32),
             max_header_bytes: ByteSize::kib(64),
             max_held_bytes: ByteSize::mib(512),
-            header_timeout: Period::secs(30),
+            header_timeout: Period::secs(90),
             body_timeout: Period::secs(60),
+            stall_timeout: Period::secs(120),
             drain_timeout: Period::secs(30),
         }
     }
@@ -150,13 +155,11 @@ pub async fn serve<H, F, B>(
     http.timer(TokioTimer::new())
         .header_read_timeout(*config.header_timeout)
         .max_buf_size((config.max_header_bytes.bytes() + HEAD_SLACK_BYTES).max(8192))
-        .max_headers(256)
-        .half_close(false)
-        .preserve_header_case(true);
+        .half_close(false);
     let mut connections = tokio::task::JoinSet::new();
     for worker in workers.iter().cycle() {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, *config.stall_timeout) => accepted,
             _ = phase.wait_for(|phase| *phase != Phase::Open) => break,
         };
         let Ok((stream, place)) = accepted else {
@@ -186,6 +189,8 @@ pub async fn serve<H, F, B>(
         };
         connections.spawn_on(serving, worker);
     }
+    // Nobody is left waiting in a queue that is not served any more.
+    drop(listener);
     tokio::select! {
         () = async { while connections.join_next().await.is_some() {} } => {}
         _ = phase.wait_for(|phase| *phase == Phase::Closed) => {}
@@ -231,10 +236,16 @@ where
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    stall: Duration,
 ) -> std::io::Result<(std::net::TcpStream, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(&stream);
+    // Also finds clients that vanished without a word while an engine works for them.
+    socket.set_keepalive(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(stall))?;
     Ok((stream.into_std()?, place))
 }
 
