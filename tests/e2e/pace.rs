@@ -53,7 +53,8 @@ async fn readers_that_do_not_read_hold_little_and_hinder_nobody() {
     let rest = "[[routes]]\nname = \"r\"\nengines = [\"default\"]\ncapture_bytes = \"64KiB\"";
     let scene = Scene::with(1, Text { rest, ..Text::default() }).await;
     let before = resident(scene.weir.id());
-    let event = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(16_000));
+    let event =
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(16_000));
     // 24 answers of 32 MB that nobody reads.
     let flood = (0..2000).fold(Answer::begin_stream(), |answer, _| answer.piece(event.as_bytes()));
     scene.engine().answer(flood.piece(DONE).end_chunks());

@@ -27,6 +27,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::exchange::{ByteSize, Error, Fault, Kind, Period};
 
+/// A client connection that is silent for so long is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
 /// Bodies up to this size are cheaper to copy than the read buffer they lie in is to replace.
 const COPIED_BYTES: usize = 4 << 10;
 
@@ -243,7 +246,7 @@ async fn accept(
     stream.set_nodelay(true)?;
     let socket = socket2::SockRef::from(&stream);
     // Also finds clients that vanished without a word while an engine works for them.
-    socket.set_keepalive(true)?;
+    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(stall))?;
     Ok((stream.into_std()?, place))
@@ -285,8 +288,11 @@ impl Drop for Share {
     }
 }
 
-/// Checks the size of a head.
-pub fn check_head(headers: &http::HeaderMap, config: &Config) -> Result<(), Error> {
+/// Checks the head before the body is read.
+pub fn check_head(method: &http::Method, headers: &http::HeaderMap, config: &Config) -> Result<(), Error> {
+    if method == http::Method::CONNECT {
+        return Err(Error::new(Kind::InvalidRequest, "CONNECT is not served; this is no forward proxy"));
+    }
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if bytes <= config.max_header_bytes.bytes() {
         return Ok(());
