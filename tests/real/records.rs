@@ -69,13 +69,13 @@ fn exchanges() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("chat", "/v1/chat/completions", "length", question("What is a waterfall?", 5)),
         ("chat", "/v1/chat/completions", "length", streamed("Name a waterfall!", 5)),
         ("chat", "/v1/chat/completions", "stop", ends),
-        ("completion", "/v1/completions", "length", prompt.clone()),
-        ("completion", "/v1/completions", "length", with_stream(prompt)),
-        ("message", "/v1/messages", "max_tokens", messages.clone()),
-        ("message", "/v1/messages", "max_tokens", with_stream(messages)),
-        ("response", "/v1/responses", "", json!({"input": "Say hi", "max_output_tokens": 5})),
-        ("response", "/v1/responses", "", with_stream(json!({"input": "Say hi", "max_output_tokens": 5}))),
-        ("embedding", "/v1/embeddings", "", json!({"input": "water"})),
+        ("completions", "/v1/completions", "length", prompt.clone()),
+        ("completions", "/v1/completions", "length", with_stream(prompt)),
+        ("messages", "/v1/messages", "max_tokens", messages.clone()),
+        ("messages", "/v1/messages", "max_tokens", with_stream(messages)),
+        ("responses", "/v1/responses", "", json!({"input": "Say hi", "max_output_tokens": 5})),
+        ("responses", "/v1/responses", "", with_stream(json!({"input": "Say hi", "max_output_tokens": 5}))),
+        ("embeddings", "/v1/embeddings", "", json!({"input": "water"})),
     ]
 }
 
@@ -139,7 +139,7 @@ async fn agrees(store: &ClickHouse, known: &Known) {
     assert_eq!(row["usage_source"], "engine", "{row:#}");
     let text = one(store, &format!("SELECT * FROM exchange_contents WHERE exchange_id = '{}'", known.id)).await;
     assert_ne!(text["prompt_text"], "", "{text:#}");
-    assert_eq!(text["completion_text"] == "", known.api == "embedding", "{text:#}");
+    assert_eq!(text["completion_text"] == "", known.api == "embeddings", "{text:#}");
 }
 
 async fn fingerprint(store: &ClickHouse) {
