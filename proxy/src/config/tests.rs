@@ -95,7 +95,7 @@ const BAD: &[(&str, &[&str])] = &[
     ("table_for_list.toml", &["1:9: redact.rules: the value is a table; write a list, as in [\"a\", \"b\"]"]),
     (
         "route_to_nowhere.toml",
-        &["6:12: routes[0].engines[0]: 'b' is not configured; use one of [a], or add it under `[[engines]]`"],
+        &["6:12: routes[0].engines[0]: 'b' is not configured; use one of [a], or add it as [engines.NAME]"],
     ),
     (
         "many_faults.toml",

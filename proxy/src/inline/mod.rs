@@ -69,8 +69,9 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
         Err(error) => return answer::refuse(draft, error),
     };
     // Here a cached answer will be given, and a shadow copy will leave.
-    let (id, commit) = (draft.request.id, engine::Commit::default());
+    let id = draft.request.id;
     let keep_alive = policy.settings.keep_alive.filter(|_| draft.request.facts.stream);
+    let commit = keep_alive.map_or_else(engine::Commit::default, |_| engine::Commit::ahead());
     let asking = engine::ask(policy.plan.clone(), draft, commit.clone());
     let (draft, begun) = match keep_alive {
         None => asking.await,

@@ -29,18 +29,24 @@ pub struct Plan {
     pub total_timeout: Option<Duration>,
 }
 
-/// Whether a byte went downstream already; after that nobody else is asked.
+/// Whether a byte went downstream already; after that nobody else is asked. Only a stream
+/// that gets comments while it waits can pass this point before its engine begins.
 #[derive(Clone, Debug, Default)]
-pub struct Commit(Arc<AtomicBool>);
+pub struct Commit(Option<Arc<AtomicBool>>);
 
 impl Commit {
+    /// One that can be passed.
+    pub fn ahead() -> Self {
+        Self(Some(Arc::default()))
+    }
+
     /// Marks the commit point.
     pub fn pass(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.iter().for_each(|passed| passed.store(true, Ordering::Release));
     }
 
     fn is_passed(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.as_ref().is_some_and(|passed| passed.load(Ordering::Acquire))
     }
 }
 

@@ -193,7 +193,7 @@ impl Drop for Call {
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 fn traceparent(trace: &TraceContext) -> HeaderValue {
-    HeaderValue::try_from(trace.format()).expect("hex digits and dashes are a header value")
+    HeaderValue::from_bytes(&trace.format()).expect("hex digits and dashes are a header value")
 }
 
 const HOP_BY_HOP: [HeaderName; 8] = [

@@ -54,7 +54,7 @@ impl Wire {
     /// request where it was certainly not sent.
     pub async fn send(&mut self, request: http::Request<Full<Bytes>>) -> Result<http::Response<Incoming>, Unsent> {
         self.ending = None;
-        let mut response = Box::pin(self.sender.try_send_request(request));
+        let mut response = std::pin::pin!(self.sender.try_send_request(request));
         // Only the connection, polled here, can complete the response: a wake of the
         // response's own would only wake this task once more for nothing.
         poll_fn(|cx| {
