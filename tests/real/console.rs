@@ -12,7 +12,8 @@ async fn the_console_works_in_a_browser() {
     let alone = alone().await;
     let weir = Weir::before(&alone.llama.url).await;
     let mut client = Client::connect(weir.data).await.unwrap();
-    let questions = ["Which rivers cross Europe?", "Describe a waterfall briefly", "<img src=x onerror=alert(1)> {{7*7}}"];
+    let questions =
+        ["Which rivers cross Europe?", "Describe a waterfall briefly", "<img src=x onerror=alert(1)> {{7*7}}"];
     for text in questions {
         for body in [question(text, 4), streamed(text, 4)] {
             assert_eq!(client.post("/v1/chat/completions", body.to_string().as_bytes()).await.unwrap().status(), 200);

@@ -46,7 +46,7 @@ async fn the_demo_runs_once_and_leaves_nothing() {
 async fn ctrl_c_stops_all_of_the_demo() {
     let _alone = alone().await;
     let demo = Demo::new();
-    let (mut running, _pid) = demo.started().await;
+    let mut running = demo.started().await;
     signal(&running, "-INT");
     let ended = tokio::time::timeout(START_LIMIT, running.wait()).await.expect("it ends").unwrap();
     assert!(ended.success(), "{ended}");
@@ -57,7 +57,7 @@ async fn ctrl_c_stops_all_of_the_demo() {
 async fn a_demo_that_is_killed_takes_its_programs_along() {
     let _alone = alone().await;
     let demo = Demo::new();
-    let (mut running, _pid) = demo.started().await;
+    let mut running = demo.started().await;
     running.kill().await.unwrap();
     demo.nothing_is_left().await;
 }
@@ -79,7 +79,7 @@ impl Demo {
     }
 
     /// Runs until it says that it waits for Ctrl-C.
-    async fn started(&self) -> (Child, u32) {
+    async fn started(&self) -> Child {
         let mut command = self.command();
         let mut running = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
@@ -95,8 +95,7 @@ impl Demo {
         assert!(self.processes().len() >= 4, "demo, engine, weir and its store: {:?}", self.processes());
         // What it prints from now on must find a reader.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let id = running.id().unwrap();
-        (running, id)
+        running
     }
 
     async fn nothing_is_left(&self) {
@@ -110,7 +109,8 @@ impl Demo {
     /// Ids of processes that were started by it, at whatever distance.
     fn processes(&self) -> Vec<u32> {
         let mark = format!("{MARK}={}", self.data.path().display());
-        let ids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let ids =
+            std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         let carries = |id: &u32| {
             let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())

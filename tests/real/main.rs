@@ -4,6 +4,7 @@
 //! The engine has two slots and one thread: one test at a time has it (`scene`).
 
 #![allow(clippy::unwrap_used, reason = "a fault of a test is a panic")]
+#![allow(clippy::print_stdout, reason = "figures of a run, shown with --nocapture")]
 
 mod bytes;
 mod clients;

@@ -130,7 +130,11 @@ async fn agrees(store: &ClickHouse, known: &Known) {
     let told = json!({"prompt_tokens": row["prompt_tokens"], "completion_tokens": row["completion_tokens"]});
     assert_eq!(told, known.usage, "{row:#}");
     let facts = [&row["api"], &row["stream"], &row["status"], &row["outcome"], &row["engine_kind"]];
-    assert_eq!(facts.map(Value::clone), [json!(known.api), json!(known.stream), json!(200), json!("complete"), json!("llama-cpp")], "{row:#}");
+    assert_eq!(
+        facts.map(Value::clone),
+        [json!(known.api), json!(known.stream), json!(200), json!("complete"), json!("llama-cpp")],
+        "{row:#}"
+    );
     if !known.finish.is_empty() {
         assert_eq!(row["finish_reasons"], json!([known.finish]), "{row:#}");
     }
@@ -154,9 +158,14 @@ async fn fingerprint(store: &ClickHouse) {
 
 async fn open(weir: &Weir) -> (Running, ClickHouse) {
     let library = std::env::var_os("WEIR_CHDB").map_or_else(|| Places::get().store_library.clone(), Into::into);
-    let options = Options { program: Some(weir::program()), library: Some(library), ..Options::new(weir.data_folder().join("store")) };
+    let options = Options {
+        program: Some(weir::program()),
+        library: Some(library),
+        ..Options::new(weir.data_folder().join("store"))
+    };
     let running = Engine::spawn(options).await.unwrap_or_else(|fault| panic!("{fault}"));
-    let store = ClickHouse::default().with_url(running.url()).with_user(running.user()).with_password(running.password());
+    let store =
+        ClickHouse::default().with_url(running.url()).with_user(running.user()).with_password(running.password());
     (running, store.with_compression(Compression::None).with_database("weir"))
 }
 
@@ -169,5 +178,6 @@ fn number(value: &Value) -> u64 {
 async fn one(store: &ClickHouse, query: &str) -> Value {
     let mut cursor = store.query_raw(query).fetch_bytes("JSONEachRow").unwrap();
     let bytes = cursor.collect().await.unwrap_or_else(|fault| panic!("{query}: {fault}"));
-    serde_json::from_slice(&bytes).unwrap_or_else(|fault| panic!("{query}: {fault}: {}", String::from_utf8_lossy(&bytes)))
+    serde_json::from_slice(&bytes)
+        .unwrap_or_else(|fault| panic!("{query}: {fault}: {}", String::from_utf8_lossy(&bytes)))
 }
