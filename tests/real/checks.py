@@ -27,8 +27,10 @@ def told(ask, client) -> object:
     """The answer without what differs by nature, or the class and text of the refusal."""
     try:
         return bare(ask(client))
-    except Exception as fault:  # what the client's user would see is what is compared
-        return {"raised": type(fault).__name__, "status": getattr(fault, "status_code", None), "text": str(fault)}
+    except Exception as fault:
+        if not hasattr(fault, "status_code"):  # no answer at all: a fault of the script or of the connection
+            raise
+        return {"raised": type(fault).__name__, "status": fault.status_code, "text": str(fault)}
 
 
 def bare(value: object) -> object:

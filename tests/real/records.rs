@@ -88,7 +88,7 @@ fn with_stream(mut body: Value) -> Value {
 /// Rows name the engine's kind and fingerprint only once it has been asked for them.
 async fn identified(weir: &Weir) {
     wait::until_asked("the engine is known", PATIENCE, async || {
-        weir.ask_console("/api/overview").await.text().contains("\"llama-cpp\"").then_some(())
+        weir.ask_console("/api/overview").await.text().contains("Q4_1").then_some(())
     })
     .await;
 }
