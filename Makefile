@@ -12,7 +12,7 @@ export WEIR_CHDB ?= $(WEIR_HOME)/libchdb.so
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench profile fuzz setup store-engine llama test-tools fmt lint rust
+.PHONY: help run test bench profile fuzz setup store-engine llama test-tools references fmt lint rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ llama: ## fetch llama.cpp and a small model
 
 test-tools: ## fetch the official clients and a browser for the tests
 	@$(SETUP) test-tools
+
+references: rust ## write the generated references anew
+	WEIR_WRITE_REFERENCES=1 cargo test --package weir-tests --test tidy generated_files_are_current
 
 fmt: rust ## format the code
 	cargo fmt --all

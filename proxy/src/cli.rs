@@ -34,6 +34,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make an API key for a tenant: the key for the client, its hash for the configuration.
+    Key,
     /// Print the reference of all configuration keys as Markdown.
     ConfigReference {
         /// Print the JSON Schema instead, for editors.
@@ -117,6 +119,7 @@ pub fn run(cli: Cli, programs: Programs) -> ExitCode {
             let text = if json { format!("{:#}\n", as_json(&report)) } else { format!("{report}\n") };
             print(&text, if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Key => key(),
         Command::ConfigReference { schema } => print(&reference(schema), ExitCode::SUCCESS),
     }
 }
@@ -127,6 +130,19 @@ fn environment() -> Vec<(String, String)> {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     std::env::vars_os().filter_map(text).collect()
+}
+
+/// Draws 32 random bytes as a key; only its hash is ever kept.
+fn key() -> ExitCode {
+    let mut bytes = [0; 32];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        eprintln!("weir: the system gives no random bytes: {error}");
+        return ExitCode::FAILURE;
+    }
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = format!("weir-{digits}");
+    let hash = blake3::hash(key.as_bytes());
+    print(&format!("key        {key}\nkey_hashes = [\"{hash}\"]\n"), ExitCode::SUCCESS)
 }
 
 /// What `weir config-reference` prints.

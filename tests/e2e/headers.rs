@@ -40,7 +40,11 @@ async fn headers_of_the_connection_end_at_weir_and_others_go_on_once() {
         assert_eq!(count(&seen, once), 1, "{once}: {:?}", seen.head.headers);
     }
     assert_eq!(seen.head.header("host"), Some(host.as_str()));
-    assert_eq!(seen.head.header("authorization"), Some("Bearer of-the-engine"), "with no tenants, keys are the engine's");
+    assert_eq!(
+        seen.head.header("authorization"),
+        Some("Bearer of-the-engine"),
+        "with no tenants, keys are the engine's"
+    );
     let answered = |name| response.header(name);
     assert_eq!((answered("x-hop"), answered("keep-alive"), answered("x-end")), (None, None, Some("1")));
     assert_eq!(answered("x-weir-attempts"), Some("1"));
@@ -75,7 +79,8 @@ async fn a_trace_is_continued_or_begun() {
 #[tokio::test]
 async fn what_two_readers_could_read_differently_never_reaches_the_engine_so() {
     let scene = Scene::plain().await;
-    let smuggled = format!("POST {CHAT} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let smuggled =
+        format!("POST {CHAT} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n");
     let bytes = [smuggled.as_bytes(), b"39\r\n", &PLAIN[..57], b"\r\n0\r\n\r\n"].concat();
     assert_eq!(PLAIN.len(), 57);
     let mut client = scene.client().await;
@@ -98,7 +103,8 @@ async fn a_client_that_waits_for_100_is_told_to_go_on() {
     let scene = Scene::plain().await;
     scene.asking(1);
     let mut client = scene.client().await;
-    let head = format!("POST {CHAT} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", PLAIN.len());
+    let head =
+        format!("POST {CHAT} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", PLAIN.len());
     client.send(head.as_bytes()).await.unwrap();
     client.until("100 Continue").await.unwrap();
     client.send(PLAIN).await.unwrap();

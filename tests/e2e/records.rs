@@ -185,8 +185,11 @@ async fn a_cut_prompt_is_an_event(scene: &Scene) {
     let response = scene.chat(body.as_bytes()).await;
     let row = row(scene, &response).await;
     assert_eq!(row["exchange"]["prompt_truncated"], Value::Bool(true), "{row}");
-    let page = scene.weir.ask_console("/health").await.text();
-    assert!(page.contains(&text(&row, "id")), "the event names the exchange: {page}");
+    let event = format!("/exchange/{}\">prompt_truncated", text(&row, "id"));
+    wait::until_asked("the event names the exchange", STORED, async || {
+        scene.weir.ask_console("/health").await.text().contains(&event).then_some(())
+    })
+    .await;
 }
 
 async fn probabilities_are_stored(scene: &Scene) {

@@ -47,7 +47,8 @@ async fn spans_carry_the_callers_trace_and_nothing_anywhere_carries_text() {
     }
     scene.ask(&request("POST", CHAT, &[], b"{\"marker-of-the-bad\": tru}")).await;
     scene.settle().await;
-    let span = |seen: &harness::engine::Seen| bytes_of(seen.head.header("traceparent").unwrap().split('-').nth(2).unwrap());
+    let span =
+        |seen: &harness::engine::Seen| bytes_of(seen.head.header("traceparent").unwrap().split('-').nth(2).unwrap());
     let ids: Vec<Vec<u8>> = scene.engine().requests().iter().map(span).collect();
     let all = Arc::new(Mutex::new(Vec::new()));
     wait::until("every exchange's spans are exported", || {
@@ -68,7 +69,8 @@ async fn spans_carry_the_callers_trace_and_nothing_anywhere_carries_text() {
         ("metrics", scene.weir.metrics().await),
     ];
     for (place, said) in places {
-        let found = said.find("marker-of-the").map(|at| said[at.saturating_sub(200)..].chars().take(300).collect::<String>());
+        let found =
+            said.find("marker-of-the").map(|at| said[at.saturating_sub(200)..].chars().take(300).collect::<String>());
         assert_eq!(found, None, "in {place}");
     }
 }

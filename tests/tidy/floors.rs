@@ -8,7 +8,8 @@ const HOMES: &[&str] = &["inline", "background", "review"];
 /// Parts that stand at the top.
 const TOP_PARTS: &[&str] = &["console", "telemetry"];
 /// Files that may import anything: they put parts together.
-const WIRING: &[&str] = &["inline/mod", "background/mod", "config/", "app", "cli", "main", "lib", "review/mod"];
+const WIRING: &[&str] =
+    &["inline/mod", "background/mod", "background/adapters", "config/", "app", "cli", "main", "lib", "review/mod"];
 
 /// Where a file or an import stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ fn absolute(code: &str) -> Vec<(usize, String)> {
 /// The module paths that a source reaches with `super::`. Tests at the end of a file are one
 /// level deeper and left out: they see what their file sees.
 fn relative(code: &str, module: &str) -> Vec<(usize, String)> {
-    let code = &code[..code.find("\n#[cfg(test)]").unwrap_or(code.len())];
+    let code = &code[..code.find("\n#[cfg(test)]\nmod tests {").unwrap_or(code.len())];
     let module = module.strip_suffix("/mod").unwrap_or(module);
     let steps: Vec<&str> = module.split('/').collect();
     let mut found = Vec::new();

@@ -64,7 +64,7 @@ fn product(files: &[File]) -> impl Iterator<Item = (&str, &str)> {
         file.path.starts_with("proxy/src/") && file.path.ends_with(".rs") && !file.path.contains("tests")
     };
     files.iter().filter(is_product).map(|file| {
-        let end = file.text.find("\n#[cfg(test)]").unwrap_or(file.text.len());
+        let end = file.text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(file.text.len());
         (file.path.as_str(), &file.text[..end])
     })
 }
@@ -83,7 +83,11 @@ fn described(source: &str) -> Vec<(String, Metric)> {
         // `let x = Opts::new(name, help)` gets type and labels where `x` is taken.
         let taken = variable(&source[..name.start]).and_then(|variable| taken(source, help.end, variable));
         let (before, behind) = taken.unwrap_or((name.start, help.end));
-        let (kind, labels) = (kind(&source[..before]), labels(&source[behind..]));
+        let mut labels = labels(&source[behind..]);
+        if labels.is_empty() {
+            labels = handed_over(source, behind);
+        }
+        let kind = kind(&source[..before]);
         found.push((name.text.clone(), Metric { kind, labels, help: help.text.clone() }));
     }
     found
@@ -138,6 +142,22 @@ fn labels(behind: &str) -> Vec<String> {
     let end = [";", "\"weir_", "?,\n"].iter().filter_map(|mark| statement.find(mark)).min().unwrap_or(end);
     let list = statement[..end].find("&[").map(|at| &statement[at + 2..end]);
     let list = list.and_then(|list| list.split(']').next()).unwrap_or_default();
+    strings(list).into_iter().map(|found| found.text).collect()
+}
+
+/// Labels that are handed over in another way: as a further string, as in
+/// `counters(name, help, "table")`, or as a variable bound to a list.
+fn handed_over(source: &str, behind: usize) -> Vec<String> {
+    let after = source[behind..].trim_start().trim_start_matches(')').trim_start();
+    let Some(next) = after.strip_prefix(',').map(str::trim_start) else { return Vec::new() };
+    let end = next.find([',', ')']).unwrap_or(0);
+    let word = next[..end].trim().trim_start_matches('&');
+    if let Some(label) = word.strip_prefix('"').and_then(|word| word.strip_suffix('"')) {
+        return vec![label.to_owned()];
+    }
+    let bound = source[..behind].rfind(&format!("let {word} = ")).filter(|_| !word.is_empty());
+    let statement = bound.map_or("", |at| source[at..behind].split(';').next().unwrap_or_default());
+    let list = statement.split_once('[').map_or("", |(_, list)| list);
     strings(list).into_iter().map(|found| found.text).collect()
 }
 
@@ -197,6 +217,9 @@ fn metrics_are_read_however_they_are_made() {
         // "weir_d_total", "Not a metric."
         let opts = Opts::new("weir_e_total", "Count of e.");
         let f = Gauge::new("weir_f", "Level of f.")?;
+        let names = &["engine", "replica"];
+        let g = GaugeVec::new(Opts::new("weir_g", "Level of g."), names)?;
+        rows: counters("weir_h_total", "Count of h.", "table")?,
         add(registry, IntCounterVec::new(opts, &["engine"])?)?;
     "#;
     let metric = |kind, labels: &[&str], help: &str| Metric {
@@ -210,6 +233,8 @@ fn metrics_are_read_however_they_are_made() {
         ("weir_c_seconds".to_owned(), metric("histogram", &["route"], "Time of c.")),
         ("weir_e_total".to_owned(), metric("counter", &["engine"], "Count of e.")),
         ("weir_f".to_owned(), metric("gauge", &[], "Level of f.")),
+        ("weir_g".to_owned(), metric("gauge", &["engine", "replica"], "Level of g.")),
+        ("weir_h_total".to_owned(), metric("counter", &["table"], "Count of h.")),
     ]);
     assert_eq!(all(&sources(text)), expected);
 }

@@ -78,9 +78,9 @@ fn is_product(path: &str) -> bool {
     in_product.iter().any(|folder| path.starts_with(folder)) && !is_test
 }
 
-/// Lines before the tests of a file: up to the first `#[cfg(test)]` at the margin.
+/// Lines before the tests of a file: up to `mod tests {` at the margin.
 fn product_lines(text: &str) -> usize {
-    text.lines().position(|line| line.starts_with("#[cfg(test)]")).unwrap_or(usize::MAX)
+    text.lines().position(|line| line.starts_with("mod tests {")).unwrap_or(usize::MAX)
 }
 
 /// An entry that does not belong at the top.

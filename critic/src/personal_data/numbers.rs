@@ -25,7 +25,8 @@ pub(super) fn look(place: Place<'_>) -> Step {
         return place.found(place.at - 2, end, Kind::Iban);
     }
     let end = place.run(place.at, usize::MAX, |byte| byte.is_ascii_digit());
-    if !place.begins(place.at) {
+    let goes_on = place.byte(separator(place, end)).is_some_and(|byte| byte.is_ascii_digit());
+    if !place.begins(place.at) || (end - place.at < 7 && !goes_on) {
         return Step::Resume(end);
     }
     let digits = Digits::read(place);

@@ -2,6 +2,9 @@
 //! European national forms by form alone; other groupings only after a word that announces
 //! a number. Dates, versions, IP addresses, social security numbers and ids stay.
 
+use std::cell::LazyCell;
+use std::ops::Deref;
+
 use super::numbers::Digits;
 
 /// How far before a number its announcement may stand, in bytes.
@@ -35,8 +38,9 @@ const ANNOUNCEMENTS: [&str; 22] = [
 
 /// The span of the telephone number in a run of digits.
 pub(super) fn look(digits: &Digits<'_>) -> Option<(usize, usize)> {
-    let announced = is_announced(digits);
-    let (i, j) = digits.windows().find(|(i, j)| is_phone(digits, *i, *j, announced))?;
+    // Looked at once, and only for digits that could be a number at all.
+    let announced = LazyCell::new(|| is_announced(digits));
+    let (i, j) = digits.windows().find(|(i, j)| is_phone(digits, *i, *j, &announced))?;
     let (start, _) = prefix(digits, i);
     Some((start, extension(digits, digits.groups[j - 1].1)))
 }
@@ -68,7 +72,7 @@ fn extension(digits: &Digits<'_>, end: usize) -> usize {
     end
 }
 
-fn is_phone(digits: &Digits<'_>, i: usize, j: usize, announced: bool) -> bool {
+fn is_phone(digits: &Digits<'_>, i: usize, j: usize, announced: &impl Deref<Target = bool>) -> bool {
     let count = digits.count(i, j);
     let (start, plus) = prefix(digits, i);
     if !(7..=15).contains(&count) || (i > 0 && !digits.gap(i).ends_with([' ', '(']) && !plus) {
@@ -84,9 +88,9 @@ fn is_phone(digits: &Digits<'_>, i: usize, j: usize, announced: bool) -> bool {
     // Among numbers parted by blanks alone, a part of the row is no telephone number.
     let parted = (i + 1..j).any(|k| digits.gap(k) != " ");
     let whole = i == 0 && j == digits.groups.len();
-    let stands_out = parted || whole || announced;
+    let stands_out = parted || whole || **announced;
     !is_something_else(digits, i, j)
-        && ((stands_out && is_national(digits, i, j)) || (announced && is_plausible(digits, i, j)))
+        && ((stands_out && is_national(digits, i, j)) || (is_plausible(digits, i, j) && **announced))
 }
 
 /// Group lengths of `i..j`.
@@ -153,6 +157,9 @@ fn is_announced(digits: &Digits<'_>) -> bool {
     let mut floor = digits.groups[0].0.saturating_sub(CONTEXT).max(place.from);
     while !place.text.is_char_boundary(floor) {
         floor += 1;
+    }
+    if floor == digits.groups[0].0 {
+        return false;
     }
     let before = place.text[floor..digits.groups[0].0].to_lowercase();
     ANNOUNCEMENTS

@@ -40,7 +40,7 @@ pub(super) fn look(place: Place<'_>) -> Step {
         Some(b'_') => underscored(place),
         Some(b'A') => capital(place),
         Some(b'J') => web_token(place),
-        Some(b'B' | b'b') => bearer(place),
+        Some(b'B') => bearer(place),
         Some(b':') => in_url(place).or_else(|| assigned(place)),
         Some(b'=') => assigned(place),
         _ => None,
@@ -189,6 +189,11 @@ fn assigned(place: Place<'_>) -> Option<(usize, usize)> {
         return None;
     }
     let start = place.run(place.at + 1, 4, |byte| matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'=' | b'`' | b'*'));
+    // `authorization: bearer <token>`, in small letters as HTTP/2 writes it.
+    let scheme = place.bytes()[start..].first().is_some_and(|byte| *byte == b'b');
+    if let Some(found) = scheme.then(|| bearer(Place { at: start, ..place })).flatten() {
+        return Some(found);
+    }
     let quoted = matches!(place.before(start), Some(b'"' | b'\''));
     let fits = |byte: u8| {
         !byte.is_ascii_whitespace()

@@ -48,6 +48,7 @@ fn what_is_personal_or_secret_is_found_whole() {
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0abc.s1g-_n",
         ),
         (Kind::Secret, "Authorization: Bearer abcDEF123456.ghi-789", "abcDEF123456.ghi-789"),
+        (Kind::Secret, "authorization: bearer abcDEF123456.ghi-789", "abcDEF123456.ghi-789"),
         (Kind::Secret, "Authorization: Basic dXNlcjpwYXNz1w==", "dXNlcjpwYXNz1w=="),
         (
             Kind::Secret,

@@ -25,12 +25,11 @@ impl recorder::Sink for Disk {
         })
     }
 
-    fn flush(&mut self) {
-        if self.0.pending() > 0
-            && let Err(fault) = self.0.flush()
-        {
-            tracing::error!(%fault, "the spool could not be written");
+    fn flush(&mut self) -> Result<(), recorder::Waiting> {
+        if self.0.pending() == 0 {
+            return Ok(());
         }
+        self.0.flush().map(drop).map_err(|fault| recorder::Waiting(fault.pending))
     }
 }
 

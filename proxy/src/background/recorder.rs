@@ -36,8 +36,9 @@ pub trait Keeper: Send {
 pub trait Sink: Send {
     /// Takes one payload, or says why not.
     fn append(&mut self, payload: &[u8]) -> Result<(), Lost>;
-    /// Pushes out what was taken; called when the outbox is empty and at the end.
-    fn flush(&mut self);
+    /// Makes safe what was taken; called after every batch. Errors are the payloads that stay
+    /// in memory; the next flush tries them again.
+    fn flush(&mut self) -> Result<(), Waiting>;
 }
 
 /// Why a payload, or a record, was not kept. The word of each is a metric label and the
@@ -59,6 +60,10 @@ pub enum Lost {
     /// The program stopped before its turn came.
     Stopped,
 }
+
+/// Payloads that a flush could not make safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting(pub u64);
 
 /// What the recorder counts.
 #[derive(Clone, Debug)]
@@ -232,8 +237,9 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         while !stop.asked.load(Ordering::Acquire) {
             let mut taken = self.batch();
             self.between();
+            // What a failed flush leaves is tried again; the spool counts the failure.
+            let _waits = self.parts.sink.flush();
             if taken == 0 {
-                self.parts.sink.flush();
                 let idle = self.parts.clock.instant().saturating_duration_since(last) >= IDLE;
                 match if idle { self.parts.inbox.wait(BLOCK) } else { Err(false) } {
                     Ok(record) => {
@@ -290,7 +296,9 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         }
         self.between();
         self.account(Duration::ZERO);
-        self.parts.sink.flush();
+        if let Err(Waiting(payloads)) = self.parts.sink.flush() {
+            tracing::error!(payloads, "the spool could not write what was still in memory");
+        }
         for gap in self.gaps.open.iter().filter_map(|open| open.gap.as_ref()) {
             tracing::error!(reason = gap.reason, lost = gap.lost, "the spool did not take the account of lost records");
         }

@@ -40,6 +40,22 @@ pub fn parse_value(text: &str) -> Option<Value> {
     Some(json(text, "", value.get_ref(), &mut BTreeMap::new()))
 }
 
+/// Every leaf with its path, alone in a tree that has nothing else. A list is one leaf.
+pub fn leaves(value: &Value) -> Vec<(String, Value)> {
+    let Value::Object(map) = value else { return Vec::new() };
+    let mut found = Vec::new();
+    for (key, value) in map {
+        let wrap = |inner: Value| Value::Object(Map::from_iter([(key.clone(), inner)]));
+        if value.is_object() {
+            let below = leaves(value).into_iter();
+            found.extend(below.map(|(path, alone)| (place::join_path(key, &path), wrap(alone))));
+        } else {
+            found.push((place::join("", key), wrap(value.clone())));
+        }
+    }
+    found
+}
+
 impl Document {
     /// Says that the value at a path came from an override.
     pub fn overridden(&mut self, path: &str, origin: &str) {

@@ -246,11 +246,32 @@ pub fn load_text<T: DeserializeOwned + JsonSchema + Checked>(
                     return Ok(config);
                 }
             }
-            Err(error) => faults.push(Fault::new("", error.to_string(), "see the reference in deploy/CONFIG.md")),
+            Err(error) => faults = unread::<T>(&document.value, &error.to_string()),
         }
     }
     let placed = faults.into_iter().map(|fault| document.locate(fault)).collect();
     Err(Faults::new(origin, placed))
+}
+
+/// Finds the values that fit the schema but not their type, such as an address with a typo,
+/// by reading each alone; a value that only fails among others is told without its place.
+fn unread<T: DeserializeOwned>(value: &Value, whole: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (path, alone) in document::leaves(value) {
+        // A list read alone may lack keys that stand in its other leaves: that is no fault.
+        let error = serde_json::from_value::<T>(alone).err().map(|error| error.to_string());
+        if let Some(problem) = error.filter(|error| !error.starts_with("missing field")) {
+            let cure = match problem.as_str() {
+                "invalid socket address syntax" => "write an IP address and a port, as in \"127.0.0.1:8080\"",
+                _ => "see the reference in deploy/CONFIG.md",
+            };
+            faults.push(Fault::new(path, problem, cure));
+        }
+    }
+    if faults.is_empty() {
+        faults.push(Fault::new("", whole, "see the reference in deploy/CONFIG.md"));
+    }
+    faults
 }
 
 /// What `weir check` tells: the configuration as it would run, or what is wrong with it.

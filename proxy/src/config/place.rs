@@ -134,6 +134,11 @@ pub fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
+/// Puts a key before a path.
+pub fn join_path(key: &str, path: &str) -> String {
+    format!("{}.{path}", join("", key))
+}
+
 /// Appends an index to a path.
 pub fn index(path: &str, index: usize) -> String {
     format!("{path}[{index}]")

@@ -53,6 +53,51 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     ("no_time.toml", &["2:1: telemetry.traces.flush_every: 0s leaves no time; write a period, as in \"5s\""]),
     (
+        "no_engine.toml",
+        &[
+            " engines: is empty, there is nothing to stand in front of; name one with --engine http://host:port, or under [engines.NAME]",
+        ],
+    ),
+    (
+        "bad_engine_address.toml",
+        &[
+            "2:13: engines.default.replicas[0]: '127.0.0.1:8000' does not begin with http://; write it as \"http://host:port\"",
+        ],
+    ),
+    (
+        "two_engines_no_route.toml",
+        &[" routes: is empty, and there is more than one engine; say under [[routes]] which requests go to which"],
+    ),
+    ("bad_name.toml", &["1:10: engines.\"my gpu\": 'my gpu' is no name; use 1 to 64 letters, digits, '.', '_' or '-'"]),
+    (
+        "bad_engine_kind.toml",
+        &[
+            "2:1: engines.default.kind: \"vlm\" is no word of this key; did you mean \"vllm\"? write one of \"vllm\", \"sglang\", \"tensorrt-llm\", \"llama-cpp\", \"tgi\", \"openai\"",
+        ],
+    ),
+    (
+        "plain_key.toml",
+        &[
+            "2:15: tenants.search.key_hashes[0]: is no BLAKE3 hash; write the 64 hex digits that `weir key` prints, never the key itself",
+        ],
+    ),
+    (
+        "bad_size.toml",
+        &["2:1: spool.max_bytes: '2GB' is no size; write bytes as a number, or KiB, MiB or GiB, as in \"64MiB\""],
+    ),
+    ("per_cent.toml", &["2:1: sample.rate: 10 is no ratio; write a number from 0.0 to 1.0"]),
+    (
+        "bad_address.toml",
+        &[
+            "2:1: console.listen: invalid socket address syntax; write an IP address and a port, as in \"127.0.0.1:8080\"",
+        ],
+    ),
+    ("table_for_list.toml", &["1:9: redact.rules: the value is a table; write a list, as in [\"a\", \"b\"]"]),
+    (
+        "route_to_nowhere.toml",
+        &["6:12: routes[0].engines[0]: 'b' is not configured; use one of [a], or add it as [engines.NAME]"],
+    ),
+    (
         "many_faults.toml",
         &[
             "2:1: telemetry.logs.format: \"xml\" is no word of this key; write one of \"json\", \"compact\", \"pretty\"",
@@ -105,14 +150,17 @@ fn same_leaves(a: &Value, b: &Value, path: &str) -> Vec<String> {
         (Value::Object(a), Value::Object(b)) => {
             a.iter().flat_map(|(key, value)| same_leaves(value, &b[key], &place::join(path, key))).collect()
         }
-        _ if a == b => vec![path.to_owned()],
+        // A secret never shows its value, so it cannot be seen to differ.
+        _ if a == b && a != "***" => vec![path.to_owned()],
         _ => Vec::new(),
     }
 }
 
 #[test]
-fn no_file_at_all_gives_the_defaults_and_a_missing_file_is_a_fault() {
-    assert!(Sources::default().load::<Config>().is_ok());
+fn an_engine_and_no_file_give_the_defaults_and_a_missing_file_is_a_fault() {
+    let flags = vec![Override::new("--engine", "engines.default.replicas", "[\"http://e:1\"]")];
+    let config: Config = Sources::new(None, [], flags).load().unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config.telemetry.logs.level, "info");
     let sources = Sources { file: Some(PathBuf::from("/nowhere/weir.toml")), overrides: Vec::new() };
     let text = sources.load::<Config>().unwrap_err().to_string();
     assert!(text.starts_with("/nowhere/weir.toml: the file cannot be read: "), "{text}");
@@ -283,14 +331,18 @@ fn reloads(registry: &prometheus::Registry, outcome: &str) -> f64 {
 fn a_reload_swaps_a_good_configuration_and_keeps_the_last_good_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weir.toml");
-    std::fs::write(&file, "[telemetry.logs]\nlevel = \"info\"").unwrap();
+    std::fs::write(&file, "[telemetry.logs]\nlevel = \"info\"\n[engines.a]\nreplicas = [\"http://e:1\"]").unwrap();
     let (live, registry) = live(&file);
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let copy = told.clone();
     live.subscribe(move |config| copy.lock().unwrap().push(config.telemetry.logs.level.clone()));
 
     assert_eq!(live.reload().unwrap(), Change::default());
-    std::fs::write(&file, "[telemetry.logs]\nlevel = \"debug\"\nformat = \"json\"").unwrap();
+    std::fs::write(
+        &file,
+        "[telemetry.logs]\nlevel = \"debug\"\nformat = \"json\"\n[engines.a]\nreplicas = [\"http://e:1\"]",
+    )
+    .unwrap();
     let change = live.reload().unwrap();
     assert_eq!(change.changed, ["telemetry.logs.format", "telemetry.logs.level"]);
     assert_eq!(change.needs_restart, ["telemetry.logs.format"]);
@@ -306,13 +358,14 @@ fn a_reload_swaps_a_good_configuration_and_keeps_the_last_good_one() {
 async fn a_changed_file_is_taken_over_without_a_signal() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weir.toml");
-    std::fs::write(&file, "[telemetry.logs]\nlevel = \"info\"").unwrap();
+    std::fs::write(&file, "[telemetry.logs]\nlevel = \"info\"\n[engines.a]\nreplicas = [\"http://e:1\"]").unwrap();
     let (live, _) = live(&file);
     let live = std::sync::Arc::new(live);
     let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
     live.subscribe(move |config| sender.send(config.telemetry.logs.level.clone()).unwrap());
     let watch = tokio::spawn(live.clone().watch(std::time::Duration::from_millis(5)));
-    std::fs::write(&file, "[telemetry.logs]\nlevel = \"debug,weir=trace\"").unwrap();
+    std::fs::write(&file, "[telemetry.logs]\nlevel = \"debug,weir=trace\"\n[engines.a]\nreplicas = [\"http://e:1\"]")
+        .unwrap();
     let level = tokio::time::timeout(std::time::Duration::from_secs(10), seen.recv()).await;
     watch.abort();
     assert_eq!(level.unwrap().unwrap(), "debug,weir=trace");

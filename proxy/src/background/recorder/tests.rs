@@ -59,7 +59,9 @@ impl Sink for Shelf {
         Ok(())
     }
 
-    fn flush(&mut self) {}
+    fn flush(&mut self) -> Result<(), Waiting> {
+        Ok(())
+    }
 }
 
 /// A clock that the test moves.

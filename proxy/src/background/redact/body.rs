@@ -11,7 +11,7 @@ use std::ops::Range;
 use weir_critic::personal_data::Kind;
 
 use super::escape::Decoded;
-use super::json::{Literal, Marks, Role};
+use super::json::{self, Literal, Marks, Role};
 use super::{Cut, Label, Redactor, count};
 
 /// The form of a body.
@@ -60,21 +60,19 @@ struct Lane {
 
 /// A body without its finds, and how many there were.
 pub(super) fn redact<'a>(redactor: &Redactor, shape: Shape, body: Cow<'a, str>) -> (Cow<'a, str>, u32) {
-    let mut edits = Edits { redactor, body: &body, list: Vec::new(), finds: 0 };
+    let mut edits = Edits { redactor, body: &body, list: Vec::new(), finds: 0, clean: [const { 0..0 }; CLEAN] };
     let mut spellings = Vec::new();
     let mut lanes: HashMap<u64, Lane> = HashMap::new();
-    for marks in marks(shape, &body) {
+    walk(shape, &body, |marks| {
         for literal in &marks.literals {
-            match shape {
-                Shape::Json => edits.alone(literal),
-                _ if literal.piece && !literal.named_secret => {
-                    lanes.entry(marks.lane(literal)).or_default().push(&body, literal);
-                }
-                _ => edits.alone(literal),
+            if shape != Shape::Json && literal.piece && !literal.named_secret {
+                lanes.entry(marks.lane(literal)).or_default().push(&body, literal);
+            } else {
+                edits.alone(literal);
             }
         }
-        spellings.extend(marks.spellings);
-    }
+        spellings.append(&mut marks.spellings);
+    });
     for lane in lanes.values() {
         edits.lane(lane);
     }
@@ -85,47 +83,52 @@ pub(super) fn redact<'a>(redactor: &Redactor, shape: Shape, body: Cow<'a, str>) 
     (Cow::Owned(apply(&body, list, spellings)), count(finds))
 }
 
-/// The marks of a body: one set for JSON, one per event or line for streams.
-fn marks(shape: Shape, body: &str) -> Vec<Marks> {
-    let mut sets = vec![Marks::default()];
+/// Marks a body and shows the marks: all at once for JSON, one event or line at a time for streams.
+fn walk(shape: Shape, body: &str, mut show: impl FnMut(&mut Marks)) {
+    let mut marks = Marks::default();
     if shape == Shape::Json {
-        sets[0].scan(body, 0..body.len());
-        return sets;
+        marks.scan(body, 0..body.len());
+        return show(&mut marks);
     }
-    let mut json = false;
-    let mut begun = false;
+    // Whether the event's data has begun, and whether it is JSON.
+    let (mut begun, mut json) = (false, false);
     let mut at = 0;
     for line in body.split_inclusive(['\n', '\r']) {
         let text = line.trim_end_matches(['\n', '\r']);
         let (start, end) = (at, at + text.len());
         at += line.len();
         if text.is_empty() || shape == Shape::Lines {
-            sets.push(Marks::default());
+            show(&mut marks);
+            marks.clear();
             begun = false;
         }
         let data = if shape == Shape::Lines { Some(text) } else { text.strip_prefix("data:") };
-        let Some(set) = sets.last_mut() else { continue };
         match data {
             None if text.is_empty() => {}
-            None => set.plain(start..end, false),
+            None => marks.plain(start..end, false),
             Some(data) => {
                 let from = end - data.len() + usize::from(data.starts_with(' '));
                 if !begun {
                     json = body[from..end].starts_with(['{', '[']);
                     begun = true;
                 }
-                if json { set.scan(body, from..end) } else { set.plain(from..end, true) }
+                if json { marks.scan(body, from..end) } else { marks.plain(from..end, true) }
             }
         }
     }
-    sets
+    show(&mut marks);
 }
+
+/// Texts remembered as clean: the keys, ids and names that every event of a stream repeats.
+const CLEAN: usize = 64;
 
 struct Edits<'a> {
     redactor: &'a Redactor,
     body: &'a str,
     list: Vec<Edit>,
     finds: usize,
+    /// Places of texts without a find, by their hash.
+    clean: [Range<usize>; CLEAN],
 }
 
 impl Edits<'_> {
@@ -136,9 +139,18 @@ impl Edits<'_> {
             let whole = Cut { start: 0, end: raw.len(), label: Label::Kind(Kind::Secret) };
             return self.put(literal.role, literal.start..literal.end, whole.label);
         }
-        if is_data(raw) {
+        let slot = json::hash(raw) as usize % CLEAN;
+        if is_data(raw) || self.body[self.clean[slot].clone()] == *raw {
             return;
         }
+        let before = self.finds;
+        self.look(literal, raw);
+        if self.finds == before {
+            self.clean[slot] = literal.start..literal.end;
+        }
+    }
+
+    fn look(&mut self, literal: &Literal, raw: &str) {
         if literal.escaped {
             let decoded = Decoded::of(raw);
             for cut in self.redactor.cuts(&decoded.text) {

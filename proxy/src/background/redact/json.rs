@@ -3,7 +3,7 @@
 //! Lenient and linear: bodies may be cut off or broken; nothing is judged, only literals
 //! are marked. Depth is looked at up to a limit, below which all literals share one place.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::ops::Range;
 
 /// Deepest nesting that is told apart.
@@ -123,8 +123,35 @@ struct Key {
     spelling: bool,
 }
 
-fn hash(value: impl Hash) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
+/// A quick hash, not to be trusted against malice.
+pub(super) fn hash(value: impl Hash) -> u64 {
+    BuildHasherDefault::<Fnv>::default().hash_one(value)
+}
+
+/// FNV-1a: keys are short. Colliding lanes would only be read as one text, so that no
+/// keyed hash is needed.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01B3);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Marks {
@@ -142,6 +169,16 @@ impl Marks {
                 byte => self.structure(byte, at),
             };
         }
+    }
+
+    /// Forgets everything, to mark the next text.
+    pub(super) fn clear(&mut self) {
+        let Self { literals, spellings, frames, open, overflow, spelling } = self;
+        literals.clear();
+        spellings.clear();
+        frames.clear();
+        open.clear();
+        (*overflow, *spelling) = (0, None);
     }
 
     /// Which text a literal belongs to: equal for the deltas of one text across events.
@@ -301,12 +338,12 @@ impl Key {
     }
 }
 
+/// Compares without `-`, `_` and case.
 fn is_secret(key: &str) -> bool {
-    let last = key.bytes().last().map(|byte| byte.to_ascii_lowercase());
-    if !matches!(last, Some(b'd' | b'e' | b't' | b'y' | b'n')) {
+    let last = key.as_bytes().last().map(u8::to_ascii_lowercase);
+    if key.len() < 3 || !matches!(last, Some(b'd' | b'e' | b't' | b'y' | b'n')) {
         return false;
     }
-    let plain: String =
-        key.chars().filter(|char| !matches!(char, '-' | '_')).map(|char| char.to_ascii_lowercase()).collect();
-    SECRETS.contains(&plain.as_str())
+    let plain = || key.bytes().filter(|byte| !matches!(byte, b'-' | b'_')).map(|byte| byte.to_ascii_lowercase());
+    SECRETS.iter().any(|secret| secret.len() <= key.len() && plain().eq(secret.bytes()))
 }

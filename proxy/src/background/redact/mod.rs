@@ -121,6 +121,7 @@ pub struct Redactor {
     rules: Vec<Compiled>,
     keep_headers: Vec<String>,
     drop_headers: Vec<String>,
+    credential_words: Regex,
 }
 
 #[derive(Debug)]
@@ -218,6 +219,7 @@ impl Redactor {
             rules: config.rules.iter().map(compile).collect::<Result<_, _>>()?,
             keep_headers: lower(&config.keep_headers),
             drop_headers: lower(&config.drop_headers),
+            credential_words: Regex::new(&CREDENTIAL_WORDS.join("|")).expect("plain words are a pattern"),
         })
     }
 
@@ -268,7 +270,7 @@ impl Redactor {
     }
 
     fn keeps_header(&self, name: &str) -> bool {
-        let credential = CREDENTIAL_HEADERS.contains(&name) || CREDENTIAL_WORDS.iter().any(|word| name.contains(word));
+        let credential = CREDENTIAL_HEADERS.contains(&name) || self.credential_words.is_match(name);
         let dropped = self.drop_headers.iter().any(|header| header == name);
         let wanted = self.keep_headers.is_empty() || self.keep_headers.iter().any(|header| header == name);
         !credential && !dropped && wanted
@@ -289,6 +291,9 @@ impl Redactor {
     fn cuts(&self, text: &str) -> Vec<Cut> {
         let mut cuts = self.direct(text);
         let nested = memchr::memchr(b'\\', text.as_bytes()).is_some();
+        if cuts.is_empty() && !nested {
+            return cuts;
+        }
         if nested {
             // Text within text: each round undoes one level of JSON escapes.
             let mut view = Decoded::of(text);

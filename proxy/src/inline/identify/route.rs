@@ -79,7 +79,7 @@ impl Config {
         for (key, used, known) in names {
             for (i, name) in used.iter().enumerate().filter(|(_, name)| !known.contains(name)) {
                 let known: Vec<_> = known.iter().map(Name::as_str).collect();
-                let cure = format!("use one of [{}], or add it under `[[{key}]]`", known.join(", "));
+                let cure = format!("use one of [{}], or add it as [{key}.NAME]", known.join(", "));
                 faults.push(Fault::new(format!("{path}.{key}[{i}]"), format!("'{name}' is not configured"), cure));
             }
         }
