@@ -18,17 +18,19 @@ fn used(scene: &Scene) -> BTreeSet<usize> {
 #[tokio::test]
 async fn one_connection_serves_one_exchange_after_another() {
     let scene = Scene::with(1, Text { engine: STILL, ..Text::default() }).await;
+    let mut client = scene.client().await;
     for answer in [Answer::json("{}"), stream(), Answer::status(404, "{}"), Answer::chunked("text/plain", &[b"a"])] {
         scene.engine().answer(answer);
         for _ in 0..5 {
-            scene.chat(STREAM).await;
+            client.post(CHAT, STREAM).await.unwrap();
         }
     }
     assert_eq!((used(&scene).len(), scene.reached()), (1, 20));
     scene.engine().answer(Answer::until_close("{}"));
-    scene.chat(PLAIN).await;
-    scene.chat(PLAIN).await;
+    client.post(CHAT, PLAIN).await.unwrap();
+    client.post(CHAT, PLAIN).await.unwrap();
     assert_eq!(used(&scene).len(), 2, "a connection that the engine ended is not used again");
+    scene.asking(22);
     scene.settle().await;
 }
 
