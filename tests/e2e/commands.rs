@@ -25,7 +25,10 @@ async fn check_tells_all_faults_at_once_and_a_good_file_has_none() {
     let good = run(&["check", "--config", path]).await;
     assert!(good.status.success(), "{}{}", text(&good.stdout), text(&good.stderr));
     let table = [
-        ("[engines.default]\nreplicas = []\n[limits]\nmax_in_flight = 0\n", ["engines.default.replicas", "max_in_flight"]),
+        (
+            "[engines.default]\nreplicas = []\n[limits]\nmax_in_flight = 0\n",
+            ["engines.default.replicas", "max_in_flight"],
+        ),
         ("[engines.default]\nreplica = 1\n[limits]\nmax = 0\n", ["engines.default.replica", "limits.max"]),
     ];
     for (content, keys) in table {

@@ -53,7 +53,8 @@ async fn readers_that_do_not_read_hold_little_and_hinder_nobody() {
     let rest = "[[routes]]\nname = \"r\"\nengines = [\"default\"]\ncapture_bytes = \"64KiB\"";
     let scene = Scene::with(1, Text { rest, ..Text::default() }).await;
     let before = resident(scene.weir.id());
-    let event = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(16_000));
+    let event =
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "x".repeat(16_000));
     // 24 answers of 8 MB that nobody reads.
     let flood = (0..500).fold(Answer::begin_stream(), |answer, _| answer.piece(event.as_bytes()));
     scene.engine().answer(flood.piece(DONE).end_chunks());
@@ -83,4 +84,18 @@ async fn readers_that_do_not_read_hold_little_and_hinder_nobody() {
     }
     last.hang_up();
     scene.settle().await;
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_for_too_long_is_cut_and_frees_its_place() {
+    let scene = Scene::with(1, Text { rest: "[server]\nstall_timeout = \"500ms\"", ..Text::default() }).await;
+    let event = format!("data: {}\n\n", "x".repeat(16_000));
+    let flood = (0..1000).fold(Answer::begin_stream(), |answer, _| answer.piece(event.as_bytes()));
+    scene.engine().answer(flood.stall());
+    let client = scene.begin_chat(STREAM).await;
+    client.shrink_receive_buffer().unwrap();
+    scene.engine().client_left(0).await;
+    scene.until_metric("weir_exchanges_total", &["outcome=\"client_left\""], 1.0).await;
+    scene.settle().await;
+    drop(client);
 }

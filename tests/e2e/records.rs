@@ -70,7 +70,8 @@ fn secret_chat(answer_stream: bool) -> Vec<u8> {
 
 /// The address in the answer comes in pieces.
 fn secret_stream() -> Answer {
-    let event = |part: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{part}\"}}}}]}}\n\n");
+    let event =
+        |part: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{part}\"}}}}]}}\n\n");
     let (left, right) = EMAIL.split_at(9);
     Answer::events(&[event("write to "), event(left), event(right), String::from_utf8_lossy(DONE).into_owned()])
 }
@@ -168,7 +169,8 @@ async fn rows_say_what_was_used(scene: &Scene) {
         let used = ["prompt_tokens", "completion_tokens", "cached_tokens"].map(|key| number(&row, key));
         assert_eq!(used, [37.0, 12.0, 24.0], "{id}: {row}");
         assert_eq!(number(&row, "first_token_us") > 0.0, stream, "{id}: {row}");
-        let moments = ["identified_us", "admitted_us", "sent_us", "head_us", "first_byte_us", "last_byte_us", "total_us"];
+        let moments =
+            ["identified_us", "admitted_us", "sent_us", "head_us", "first_byte_us", "last_byte_us", "total_us"];
         let moments = moments.map(|key| number(&row, key));
         assert!(moments.is_sorted() && moments[0] > 0.0, "{moments:?}");
         assert_eq!((text(&row, "engine_kind"), text(&row, "model_answered")), ("llama-cpp".into(), "qwen3-8b".into()));
