@@ -1,8 +1,8 @@
 //! What is refused, how it is said, and that a refusal holds nothing.
 
+use harness::Answer;
 use harness::client::{Response, request};
 use harness::wire::chunk;
-use harness::Answer;
 use serde_json::Value;
 
 use crate::scene::{CHAT, PLAIN, Scene, Text};

@@ -38,7 +38,8 @@ fn with_key(key: &str, body: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn keys_open_weir_and_stay_in_it() {
     let scene = Scene::with(1, Text { rest: &tenants(), ..Text::default() }).await;
-    let table: [(&[(&str, &str)], &[u8], u16, &str); 7] = [
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [u8], u16, &'a str);
+    let table: [Row<'_>; 7] = [
         (&[], PLAIN, 401, "unauthorized"),
         (&[("Authorization", "Bearer wrong-key")], PLAIN, 401, "unauthorized"),
         (&[("Authorization", "Bearer key-free")], PLAIN, 200, ""),
