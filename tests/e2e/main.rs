@@ -9,6 +9,7 @@
 mod breaks;
 mod bytes;
 mod commands;
+mod connections;
 mod fallback;
 #[path = "../wire/fixture.rs"]
 mod fixture;

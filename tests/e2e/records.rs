@@ -50,7 +50,7 @@ fn number(row: &Value, key: &str) -> f64 {
 }
 
 /// Whether any file below a folder holds the text.
-fn holds(folder: &Path, text: &str) -> bool {
+pub(crate) fn holds(folder: &Path, text: &str) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).any(|path| match path.is_dir() {
         true => holds(&path, text),

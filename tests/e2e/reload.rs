@@ -42,7 +42,7 @@ async fn a_good_configuration_is_put_in_force_and_a_bad_one_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_reload_keeps_breakers_and_what_is_under_way() {
+async fn a_reload_breaks_nothing_that_is_under_way() {
     let mut scene = Scene::with(1, Text { rest: WIDE, ..Text::default() }).await;
     scene.engine().answer(begun().pause(Duration::from_millis(700)).piece(STOP).piece(DONE).end_chunks());
     let mut under_way = scene.begin_chat(STREAM).await;
