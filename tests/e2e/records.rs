@@ -68,12 +68,14 @@ fn secret_chat(answer_stream: bool) -> Vec<u8> {
     request("POST", &format!("{CHAT}?mail={EMAIL}"), &headers, body.as_bytes())
 }
 
-/// The address in the answer comes in pieces.
+/// The address in the answer comes in pieces, in a stream whose type is written oddly.
 fn secret_stream() -> Answer {
     let event =
         |part: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{part}\"}}}}]}}\n\n");
     let (left, right) = EMAIL.split_at(9);
-    Answer::events(&[event("write to "), event(left), event(right), String::from_utf8_lossy(DONE).into_owned()])
+    let begun = Answer::begin_chunked("Text/Event-Stream");
+    let events = [event("write to "), event(left), event(right), String::from_utf8_lossy(DONE).into_owned()];
+    events.iter().fold(begun, |answer, event| answer.piece(event.as_bytes())).end_chunks()
 }
 
 async fn make_secrets(scene: &Scene) -> Vec<Response> {

@@ -100,3 +100,15 @@ async fn each_tenant_has_its_own_rates() {
     assert_eq!(statuses("key-single", 1).await, [200], "the seat is free again");
     scene.settle().await;
 }
+
+#[tokio::test]
+async fn a_key_that_weir_made_opens_it() {
+    let made = tokio::process::Command::new(harness::weir::program()).arg("key").output().await.unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    let (first, hashes) = made.split_once('\n').unwrap();
+    let key = first.strip_prefix("key").unwrap().trim();
+    let scene = Scene::with(1, Text { rest: &format!("[tenants.a]\n{hashes}"), ..Text::default() }).await;
+    assert_eq!(scene.ask(&with_key(key, PLAIN)).await.status(), 200);
+    assert_eq!(scene.ask(&with_key(&hashes[14..78], PLAIN)).await.status(), 401, "the hash is no key");
+    scene.settle().await;
+}
