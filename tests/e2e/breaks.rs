@@ -66,6 +66,17 @@ async fn a_broken_native_stream_is_told_where_the_connection_broke() {
 }
 
 #[tokio::test]
+async fn a_stream_is_known_by_its_type_however_it_is_written() {
+    let scene = Scene::with(1, Text { engine: PATIENT, ..Text::default() }).await;
+    for content_type in ["TEXT/Event-Stream", "text/event-stream; charset=utf-8", "text/event-stream;x=1"] {
+        scene.engine().answer(Answer::begin_chunked(content_type).piece(TOKEN).close());
+        let response = scene.chat(STREAM).await;
+        assert!(response.text().contains("engine_broke"), "{content_type}: {}", response.text());
+    }
+    scene.settle().await;
+}
+
+#[tokio::test]
 async fn a_broken_plain_answer_is_cut_and_never_ends_well() {
     let scene = Scene::with(1, Text { engine: PATIENT, ..Text::default() }).await;
     let half = "{\"choices\":[{\"message\":{\"con";

@@ -134,6 +134,11 @@ async fn odd_answers_pass_as_they_are() {
         ("single 500", Answer::status(500, b"{\"odd\": \xff}")),
         ("single 503", Answer::with(503, &[("Retry-After", "9")], b"loading")),
         ("zeros", Answer::json(vec![0; 70_000])),
+        (
+            "hints",
+            Answer::raw(&b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"[..])
+                .send(&b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"[..]),
+        ),
         ("old", Answer::raw(&b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nold"[..]).close()),
     ];
     for (row, answer) in table {

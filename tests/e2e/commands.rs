@@ -24,11 +24,19 @@ async fn check_tells_all_faults_at_once_and_a_good_file_has_none() {
     std::fs::write(&file, "[engines.default]\nreplicas = [\"http://127.0.0.1:9\"]\n").unwrap();
     let good = run(&["check", "--config", path]).await;
     assert!(good.status.success(), "{}{}", text(&good.stdout), text(&good.stderr));
-    std::fs::write(&file, "[engines.default]\nreplicas = []\nreplica = 1\n[limits]\nmax_in_flight = 0\n").unwrap();
-    let bad = run(&["check", "--config", path]).await;
-    assert_eq!(bad.status.code(), Some(1));
-    for key in ["engines.default.replicas", "replica", "limits.max_in_flight"] {
-        assert!(text(&bad.stdout).contains(key), "{key}: {}", text(&bad.stdout));
+    let table = [
+        (
+            "[engines.default]\nreplicas = []\n[limits]\nmax_in_flight = 0\n",
+            ["engines.default.replicas", "max_in_flight"],
+        ),
+        ("[engines.default]\nreplica = 1\n[limits]\nmax = 0\n", ["engines.default.replica", "limits.max"]),
+    ];
+    for (content, keys) in table {
+        std::fs::write(&file, content).unwrap();
+        let bad = run(&["check", "--config", path]).await;
+        assert_eq!(bad.status.code(), Some(1));
+        let told = text(&bad.stdout);
+        assert!(keys.iter().all(|key| told.contains(key)), "{keys:?}: {told}");
     }
     let json = run(&["check", "--json", "--config", path]).await;
     let told: Value = serde_json::from_slice(&json.stdout).expect("--json prints JSON");
@@ -86,8 +94,8 @@ async fn without_a_store_it_serves_keeps_records_on_disk_and_says_what_is_missin
     }
     let spool = scene.weir.data_folder().join("spool");
     harness::wait::until_true("the record is on disk", || bytes_in(&spool) > 500).await;
-    let scene = Scene { weir: scene.weir.kill_and_restart().await, ..scene };
-    let mut client = Client::connect(scene.weir.data).await.unwrap();
+    let weir = scene.weir.kill_and_restart().await;
+    let mut client = Client::connect(weir.data).await.unwrap();
     assert_eq!(client.post(CHAT, PLAIN).await.unwrap().status(), 200);
 }
 

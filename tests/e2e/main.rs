@@ -3,10 +3,13 @@
 //!
 //! Most tests name a library of the store that is not there: the store is no part of what
 //! they check, and without one a Weir starts in a moment.
+#![allow(clippy::unwrap_used, reason = "all of this is tests, functions that they share included")]
+#![allow(clippy::print_stdout, reason = "measured times, shown with --nocapture")]
 
 mod breaks;
 mod bytes;
 mod commands;
+mod connections;
 mod fallback;
 #[path = "../wire/fixture.rs"]
 mod fixture;

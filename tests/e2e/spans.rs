@@ -29,7 +29,7 @@ async fn spans_carry_the_callers_trace_and_nothing_anywhere_carries_text() {
     let (engine, collector) = (Engine::start(stream()).await, Engine::start(Answer::with(200, &[], b"")).await);
     let text = format!(
         "[engines.default]\nreplicas = [{:?}]\n[telemetry.traces]\nendpoint = {:?}\nflush_every = \"50ms\"\n\
-         [telemetry.logs]\nlevel = \"trace\"",
+         [telemetry.logs]\nlevel = \"trace\"\naccess = true",
         engine.url(),
         collector.url()
     );

@@ -38,7 +38,8 @@ fn with_key(key: &str, body: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn keys_open_weir_and_stay_in_it() {
     let scene = Scene::with(1, Text { rest: &tenants(), ..Text::default() }).await;
-    let table: [(&[(&str, &str)], &[u8], u16, &str); 7] = [
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [u8], u16, &'a str);
+    let table: [Row<'_>; 7] = [
         (&[], PLAIN, 401, "unauthorized"),
         (&[("Authorization", "Bearer wrong-key")], PLAIN, 401, "unauthorized"),
         (&[("Authorization", "Bearer key-free")], PLAIN, 200, ""),
@@ -97,5 +98,17 @@ async fn each_tenant_has_its_own_rates() {
     first.hang_up();
     scene.until_metric("weir_in_flight", &[], 0.0).await;
     assert_eq!(statuses("key-single", 1).await, [200], "the seat is free again");
+    scene.settle().await;
+}
+
+#[tokio::test]
+async fn a_key_that_weir_made_opens_it() {
+    let made = tokio::process::Command::new(harness::weir::program()).arg("key").output().await.unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    let (first, hashes) = made.split_once('\n').unwrap();
+    let key = first.strip_prefix("key").unwrap().trim();
+    let scene = Scene::with(1, Text { rest: &format!("[tenants.a]\n{hashes}"), ..Text::default() }).await;
+    assert_eq!(scene.ask(&with_key(key, PLAIN)).await.status(), 200);
+    assert_eq!(scene.ask(&with_key(&hashes[14..78], PLAIN)).await.status(), 401, "the hash is no key");
     scene.settle().await;
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{Upstream, event_of, has_known_end};
 use crate::exchange::completion::Scanner;
+use crate::exchange::record::is_event_stream;
 use crate::exchange::{Api, Draft, Error, Kind, Outcome};
 
 /// What an engine client gives back: the draft, and the answer's head and body.
@@ -324,7 +325,7 @@ impl<B> Flow<B> {
 fn is_stream(head: &http::response::Parts) -> bool {
     let value = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     head.status.is_success()
-        && value(http::header::CONTENT_TYPE).starts_with("text/event-stream")
+        && is_event_stream(value(http::header::CONTENT_TYPE))
         && value(http::header::CONTENT_ENCODING).is_empty()
 }
 
