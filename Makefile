@@ -27,6 +27,7 @@ test: rust setup ## format, lints, build and every test, on real parts
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo build --workspace
 	cargo test --workspace
+	bash tests/fuzz/run.sh 10
 
 bench: rust store-engine ## overhead of Weir against a plain proxy
 	@$(SETUP) apt --for bench
