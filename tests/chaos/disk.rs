@@ -45,6 +45,26 @@ async fn a_full_disk_costs_records_but_no_answers_and_is_over_when_space_returns
     fill_and_recover(weir, gate, &books, "a full disk").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_with_a_full_spool_does_not_forget_what_was_lost() {
+    let _alone = alone().await;
+    let (mut gate, url, books) = gated_store();
+    let engine = Engine::start(fast_answer()).await;
+    let config = format!("{SMALL}\n[engines.scripted]\nreplicas = [\"{}\"]\n", engine.url());
+    let mut weir = Setup::config(config).variable("CLICKHOUSE_URL", &url).start().await;
+    let load = Load::start(weir.data, WORDY);
+    until_lost(&weir, 50.0).await;
+    assert!(weir.terminate().await.success());
+    let answered = load.stop().await;
+    gate.open();
+    let mut weir = weir.start_again().await;
+    drained(&weir).await;
+    assert!(weir.terminate().await.success());
+    let (stored, lost) = (books.ids().await.len(), books.lost("spool_full").await as usize);
+    println!("{} answered = {stored} stored + {lost} lost, over a stop with a full spool", answered.len());
+    assert_eq!(stored + lost, answered.len());
+}
+
 /// Without a store until records are lost, then with one: everything answered is either
 /// stored or counted in a gap.
 async fn fill_and_recover(mut weir: Weir, mut gate: Gate, books: &Books, what: &str) {

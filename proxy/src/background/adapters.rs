@@ -16,13 +16,21 @@ use crate::exchange::stored::StoredGap;
 /// The spool's writer as the recorder sees it.
 pub(super) struct Disk(pub(super) spool::Writer);
 
+fn lost(fault: spool::AppendError) -> recorder::Lost {
+    match fault {
+        spool::AppendError::TooLarge { .. } => recorder::Lost::TooLarge,
+        spool::AppendError::Full(_) => recorder::Lost::SpoolFull,
+        spool::AppendError::Io(_) => recorder::Lost::SpoolFailed,
+    }
+}
+
 impl recorder::Sink for Disk {
     fn append(&mut self, payload: &[u8]) -> Result<(), recorder::Lost> {
-        self.0.append(payload).map(drop).map_err(|fault| match fault {
-            spool::AppendError::TooLarge { .. } => recorder::Lost::TooLarge,
-            spool::AppendError::Full(_) => recorder::Lost::SpoolFull,
-            spool::AppendError::Io(_) => recorder::Lost::SpoolFailed,
-        })
+        self.0.append(payload).map(drop).map_err(lost)
+    }
+
+    fn append_account(&mut self, payload: &[u8]) -> Result<(), recorder::Lost> {
+        self.0.append_reserved(payload).map(drop).map_err(lost)
     }
 
     fn flush(&mut self) -> Result<(), recorder::Waiting> {

@@ -16,6 +16,9 @@ use super::ledger::{Segment, Shared};
 use super::metrics::Reason;
 use super::syncer::{self, Syncer};
 
+/// Room beyond the limits for accounts of what was lost at them: some hundred of them.
+pub const RESERVED_BYTES: u64 = 64 << 10;
+
 /// The writing side of a spool.
 #[derive(Debug)]
 pub struct Writer {
@@ -122,7 +125,17 @@ impl Writer {
 
     /// Takes a record into memory. Flushes first where the buffer or the segment has no room for it.
     pub fn append(&mut self, payload: &[u8]) -> Result<Pending, AppendError> {
-        let taken = self.make_room(payload.len());
+        self.append_within(0, payload)
+    }
+
+    /// Takes a record of the few that must be kept even where the limits are reached: it may go
+    /// [`RESERVED_BYTES`] beyond `max_bytes`, and below `min_free_bytes`.
+    pub fn append_reserved(&mut self, payload: &[u8]) -> Result<Pending, AppendError> {
+        self.append_within(RESERVED_BYTES, payload)
+    }
+
+    fn append_within(&mut self, reserve: u64, payload: &[u8]) -> Result<Pending, AppendError> {
+        let taken = self.make_room(payload.len(), reserve);
         if let Err(fault) = taken {
             self.shared.metrics.refused(fault.reason()).inc();
             return Err(fault);
@@ -156,7 +169,7 @@ impl Writer {
         self.buffered
     }
 
-    fn make_room(&mut self, payload: usize) -> Result<(), AppendError> {
+    fn make_room(&mut self, payload: usize, reserve: u64) -> Result<(), AppendError> {
         if payload as u64 > self.config.max_record_bytes.0 {
             return Err(AppendError::TooLarge { bytes: payload, limit: self.config.max_record_bytes.0 });
         }
@@ -171,8 +184,11 @@ impl Writer {
         }
         let header = if self.open.is_some() { 0 } else { HEADER_BYTES };
         let held = self.shared.ledger().bytes() + self.buffer.len() as u64;
-        if held + (header + record) as u64 > self.config.max_bytes.0 {
+        if held + (header + record) as u64 > self.config.max_bytes.0 + reserve {
             return Err(AppendError::Full(Reason::Full));
+        }
+        if reserve > 0 {
+            return Ok(());
         }
         if self.low_space {
             self.look_at_space();
