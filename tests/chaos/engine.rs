@@ -76,7 +76,8 @@ async fn a_killed_engine_ends_its_stream_in_an_error_and_comes_back_when_it_is_b
 /// A long stream of the real model whose first words have come, and its id.
 async fn begin_stream(weir: &Weir) -> (Client, String) {
     let message = json!({ "role": "user", "content": "Count to one thousand." });
-    let body = json!({ "model": "smollm2", "messages": [message], "stream": true, "max_tokens": 2000, "ignore_eos": true });
+    let body =
+        json!({ "model": "smollm2", "messages": [message], "stream": true, "max_tokens": 2000, "ignore_eos": true });
     let mut client = Client::connect(weir.data).await.unwrap();
     client.send(&request("POST", "/v1/chat/completions", &[], body.to_string().as_bytes())).await.unwrap();
     client.until("\"content\":\"").await.unwrap();

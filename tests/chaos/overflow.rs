@@ -20,10 +20,8 @@ async fn a_burst_that_overflows_the_outbox_is_counted_and_slows_nobody() {
     let mut told = Vec::new();
     let mut latencies = Vec::new();
     for max_records in [16_384, 4] {
-        let config = format!(
-            "outbox.max_records = {max_records}\n[engines.scripted]\nreplicas = [\"{}\"]\n",
-            engine.url()
-        );
+        let config =
+            format!("outbox.max_records = {max_records}\n[engines.scripted]\nreplicas = [\"{}\"]\n", engine.url());
         let mut weir = Setup::config(config).variable("CLICKHOUSE_URL", &url).start().await;
         let began = Instant::now();
         let load = Load::start(weir.data, BURST);

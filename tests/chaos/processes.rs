@@ -34,7 +34,8 @@ pub(crate) fn resident_bytes(id: u32) -> u64 {
 }
 
 fn is_store(id: u32) -> bool {
-    fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.split(|b| *b == 0).any(|word| word == b"store-engine"))
+    fs::read(format!("/proc/{id}/cmdline"))
+        .is_ok_and(|line| line.split(|b| *b == 0).any(|word| word == b"store-engine"))
 }
 
 fn state(id: u32) -> Option<char> {

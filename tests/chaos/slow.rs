@@ -48,10 +48,7 @@ async fn readers_that_do_not_read_cost_little_and_slow_nobody() {
 
     let left = Instant::now();
     slow.into_iter().for_each(Client::hang_up);
-    until("the engine sees them all leave", || {
-        floods().iter().all(|seen| seen.left_at.is_some()).then_some(())
-    })
-    .await;
+    until("the engine sees them all leave", || floods().iter().all(|seen| seen.left_at.is_some()).then_some(())).await;
     let last = floods().iter().filter_map(|seen| seen.left_at).max().unwrap();
     let answered = load.stop().await;
     println!(

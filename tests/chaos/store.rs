@@ -14,7 +14,9 @@ use crate::{alone, processes};
 async fn kills_of_the_store_lose_and_double_nothing_and_nobody_waits_longer() {
     let _alone = alone().await;
     let engine = Engine::start(fast_answer()).await;
-    let mut weir = Weir::before(&engine.url()).await;
+    // Small batches in quick succession, so that kills find an insert under way.
+    let config = format!("sink.flush_interval = \"20ms\"\n[engines.scripted]\nreplicas = [\"{}\"]\n", engine.url());
+    let mut weir = Setup::config(config).start().await;
     until_stored(&weir, 0.0).await;
     let load = Load::start(weir.data, STEADY);
     let (mut quiet, mut outages) = (Vec::new(), Vec::new());

@@ -124,7 +124,18 @@ impl Writer {
         };
         let directory = Arc::new(File::open(&shared.directory)?);
         let (open, buffer) = (None, Vec::new());
-        let mut writer = Self { shared, config, open, buffer, buffered: 0, next, low_space: false, no_space_at: None, syncer, directory };
+        let mut writer = Self {
+            shared,
+            config,
+            open,
+            buffer,
+            buffered: 0,
+            next,
+            low_space: false,
+            no_space_at: None,
+            syncer,
+            directory,
+        };
         writer.look_at_space();
         Ok(writer)
     }
