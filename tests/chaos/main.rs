@@ -5,6 +5,8 @@
 //! figures (`cargo test --test chaos -- --nocapture`). Tests run one at a time, because they
 //! compare latencies.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a panic is a test's way to fail; figures are printed")]
+
 mod books;
 mod disk;
 mod engine;
