@@ -12,7 +12,7 @@ const clock = new Intl.DateTimeFormat(root.lang, { hour: "2-digit", minute: "2-d
 const minute = new Intl.DateTimeFormat(root.lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(root.lang, { day: "numeric", month: "short" });
 const full = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
-const ago = new Intl.RelativeTimeFormat(root.lang, { numeric: "always", style: "narrow" });
+const ago = new Intl.RelativeTimeFormat(root.lang, { numeric: "always", style: root.lang === "ru" ? "short" : "narrow" });
 
 export function relative(moment) {
   const seconds = Math.round((moment - Date.now()) / 1000);

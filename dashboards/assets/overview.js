@@ -111,15 +111,16 @@ function make(box, columns, data, chart, figure, now) {
     scales: { x: { time: true, range: () => { const t = Date.now() / 1000; return [t - HOUR, t]; } }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: [
       { stroke: faint, font, size: 22, space: 70, gap: 3, grid: { show: false }, ticks: { show: false }, values: "{HH}:{mm}" },
-      { stroke: faint, font, size: 52, gap: 4, space: 34, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (u, splits) => splits.map((v) => (v === 0 ? "0" : chart.unit(v))) },
+      { stroke: faint, font, size: 52, gap: 4, space: 34, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (u, splits) => splits.map((v) => (v === 0 ? "0" : chart.unit(v).replace(/(\.\d*?)0+(?=\s|$)/, "$1").replace(/\.(?=\s|$)/, ""))) },
     ],
     series: [{}, ...columns.map((column) => ({
-      stroke: css(column.colour), width: 1.4, points: { show: false }, spanGaps: false,
-      fill: chart.stacked ? css(column.colour) : undefined,
+      // What is stacked is an area: a line on top would show what is not there.
+      stroke: chart.stacked ? undefined : css(column.colour), width: chart.stacked ? 0 : 1.3,
+      fill: chart.stacked ? css(column.colour) + (column.name === "complete" ? "59" : "c8") : undefined,
+      points: { show: false }, spanGaps: false,
     }))],
     hooks: {
       setCursor: [(u) => legend(figure, chart, u.cursor.idx)],
-      ...(chart.stacked ? { drawSeries: [] } : {}),
     },
     bands: chart.stacked ? columns.slice(1).map((_, i) => ({ series: [i + 2, i + 1] })) : [],
   }, data, box);

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Where Weir's processor time goes under one measure: profile.sh MEASURE FOLDER-OF-PROGRAMS
 # Uses `perf`, with the processor's clock, so it needs no hardware counters; prints the dearest
-# functions by themselves, then with what they call. The whole record stays in perf.data.
-set -euo pipefail
+# threads, functions by themselves, then with what they call. The whole record stays in perf.data.
+# No pipefail: `head` ends its pipe early.
+set -eu
 
 measure="$1"
 programs="$2"
@@ -23,13 +24,18 @@ for _ in $(seq 100); do
 done
 [ -n "$weir" ] || { echo "weir did not start"; exit 1; }
 sleep 2
-perf record --quiet --event cpu-clock --freq 2000 --call-graph fp --no-inherit --pid "$weir" --output "$record" -- sleep 4
+perf record --quiet --event cpu-clock --freq 997 --call-graph dwarf,8192 --pid "$weir" --output "$record" -- sleep 4
 wait "$load"
 trap - EXIT
 
+shown() { perf report --input "$record" --stdio --no-inline --call-graph none "$@" 2> /dev/null | grep -v '^#' | grep -v '^$' || true; }
 echo
 echo "by threads:"
-perf report --input "$record" --stdio --no-children --sort comm --call-graph none 2> /dev/null | grep -v '^#' | grep -v '^$' | head -n 12
-echo "by themselves:"
-perf report --input "$record" --stdio --no-children --sort symbol --call-graph none 2> /dev/null | grep -v '^#' | grep -v '^$' | head -n 60
+shown --no-children --sort comm | head -n 12 || true
+for thread in weir-path weir-recorder; do
+  echo "$thread, by themselves:"
+  shown --comm "$thread" --no-children --sort symbol | head -n 40
+  echo "$thread, with what they call:"
+  shown --comm "$thread" --children --sort symbol | head -n 60
+done
 echo "record: $record"

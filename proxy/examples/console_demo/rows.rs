@@ -250,7 +250,9 @@ fn faults(i: u32, row: &mut StoredExchange) {
             vec![attempt(0, 310, 1_002_000, 0, "connect_timeout"), attempt(1, 1_010_000, 900, 0, "unreachable")];
         row.response_body = json!({"error": {"type": "unreachable", "message": row.error_message}}).to_string();
         row.response_type = "application/json".into();
-        (row.first_token_us, row.first_byte_us, row.completion_tokens) = (0, 0, 0);
+        (row.sent_us, row.head_us, row.first_byte_us, row.first_token_us, row.last_byte_us) = (0, 0, 0, 0, 0);
+        (row.completion_tokens, row.longest_gap_us) = (0, 0);
+        row.finish_reasons.clear();
         (row.completion_text, row.sample_reason) = (String::new(), "error".into());
     }
     if i % 41 == 11 {

@@ -12,6 +12,7 @@ use crate::background::store;
 use crate::config::{self, Config};
 use crate::console::login::{FreshToken, Login};
 use crate::console::{self, EngineFacts, PartState, Parts, Probe};
+use crate::inline::accept::Phase;
 use crate::inline::engine::{Engine, Replica};
 
 /// Name of the file that holds the hash of the console's token.
@@ -103,13 +104,13 @@ fn facts(engine: &Engine, replica: &Replica) -> EngineFacts {
 }
 
 fn ready(app: &App) -> Probe<Vec<PartState>> {
-    let (built, states, draining) = (app.built.clone(), app.background.store(), app.draining.subscribe());
+    let (built, states, phase) = (app.built.clone(), app.background.store(), app.phase.subscribe());
     Arc::new(move || {
         let engines = built.lock().unwrap_or_else(std::sync::PoisonError::into_inner).engines.clone();
         let replicas: Vec<_> = engines.values().flat_map(|engine| engine.replicas.clone()).collect();
         let up = replicas.iter().filter(|replica| replica.is_healthy()).count();
         let state = states.borrow().clone();
-        let stopping = *draining.borrow();
+        let stopping = *phase.borrow() != Phase::Open;
         vec![
             PartState {
                 part: "data port".to_owned(),

@@ -1,7 +1,7 @@
 //! The composition root: builds every part, runs them, and stops them in order.
 //!
-//! Two runtimes, so that nothing in the background can delay an answer: one worker per core
-//! for the request path, one for everything else. Stopping: no new connections, answers
+//! The request path has a thread and a runtime per core, everything else one runtime of its
+//! own, so that nothing in the background can delay an answer. Stopping: no new connections, answers
 //! under way finish within the grace period, then the records, then the store.
 
 mod console;
@@ -9,6 +9,7 @@ mod observe;
 mod request_path;
 mod signals;
 mod watch;
+mod workers;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,18 +18,20 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use prometheus::Registry;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch as channel;
 use tokio::task::JoinHandle;
 
 use crate::background::{Background, Settings};
 use crate::config::{self, Config, Live, Sources};
 use crate::exchange::outbox::outbox;
+use crate::inline::accept::Phase;
 use crate::inline::identify::Tenants;
 use crate::inline::{self, accept, admit, engine};
 use crate::telemetry;
 
 use request_path::{Builder, Built};
+use workers::Workers;
 
 /// How long records may take to reach the disk when Weir stops.
 const RECORDER_GRACE: Duration = Duration::from_secs(5);
@@ -51,16 +54,18 @@ pub fn serve(sources: Sources) -> ExitCode {
 fn run(sources: Sources) -> anyhow::Result<()> {
     let config = sources.load::<Config>().map_err(|faults| anyhow::anyhow!("{faults}"))?.settle();
     let logs = telemetry::logs::Logs::install(&config.telemetry.logs)?;
-    let background_runtime = runtime(1, "weir-background")?;
+    let background_runtime = background_runtime()?;
     let app = background_runtime.block_on(async { App::start(config, sources, logs) })?;
-    let path_runtime = runtime(std::thread::available_parallelism().map_or(2, usize::from), "weir-path")?;
-    app.run(&path_runtime, &background_runtime)
+    let workers = Workers::start()?;
+    let stopped = app.run(workers.handles(), &background_runtime);
+    workers.stop();
+    stopped
 }
 
-fn runtime(workers: usize, name: &str) -> anyhow::Result<Runtime> {
+fn background_runtime() -> anyhow::Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(workers).thread_name(name).enable_all();
-    builder.build().with_context(|| format!("the runtime {name} does not start"))
+    builder.worker_threads(1).thread_name("weir-background").enable_all();
+    builder.build().context("the background's runtime does not start")
 }
 
 /// Everything that runs.
@@ -77,7 +82,7 @@ struct App {
     tenants: Arc<ArcSwap<Tenants>>,
     /// Sends spans, where a collector is configured.
     exporter: Option<JoinHandle<()>>,
-    draining: channel::Sender<bool>,
+    phase: channel::Sender<Phase>,
 }
 
 impl App {
@@ -113,22 +118,25 @@ impl App {
         let probes = Arc::new(watch::Probes::new(background.events(), &instance));
         let exporter = exporter.map(|exporter| tokio::spawn(exporter.run()));
         let built = Arc::new(Mutex::new(built));
-        let (draining, _) = channel::channel(false);
-        Ok(Self { live, logs, registry, built, path, builder, background, probes, tenants, exporter, draining })
+        let (phase, _) = channel::channel(Phase::Open);
+        Ok(Self { live, logs, registry, built, path, builder, background, probes, tenants, exporter, phase })
     }
 
-    fn run(self, path_runtime: &Runtime, background_runtime: &Runtime) -> anyhow::Result<()> {
+    fn run(self, workers: Vec<Handle>, background_runtime: &Runtime) -> anyhow::Result<()> {
         let config = self.live.load();
-        let listener = path_runtime.block_on(async { accept::listen(config.server.listen) });
+        let listener = {
+            let _context = workers[0].enter();
+            accept::listen(config.server.listen)
+        };
         let listener = listener.with_context(|| {
             format!("cannot listen on {}; is another Weir running? choose with --listen", config.server.listen)
         })?;
         let address = listener.local_addr()?;
         let accept_metrics = accept::Metrics::register(&self.registry)?;
-        let (path, server, drain) = (self.path.clone(), config.server.clone(), self.draining.subscribe());
-        let serving = path_runtime.spawn(async move {
+        let (path, server, phase) = (self.path.clone(), config.server.clone(), self.phase.subscribe());
+        let serving = workers[0].clone().spawn(async move {
             let handle = move |request| inline::exchange(path.load_full(), request);
-            accept::serve(listener, &server, accept_metrics, drain, handle).await;
+            accept::serve(listener, &server, accept_metrics, phase, &workers, handle).await;
         });
         announce(&format!("listening {address}"));
         background_runtime.block_on(self.work(serving, &config))
@@ -142,18 +150,20 @@ impl App {
         let reloads = tokio::spawn(self.live.clone().watch(CONFIG_POLL));
         signals::stop_asked().await?;
         tracing::info!("stopping: answers under way may finish");
-        self.draining.send_replace(true);
-        let grace = *config.server.drain_timeout;
+        self.phase.send_replace(Phase::Draining);
+        let mut serving = serving;
         tokio::select! {
-            finished = tokio::time::timeout(grace, serving) => {
-                if finished.is_err() {
-                    tracing::warn!("some answers did not finish in time");
-                }
-            }
+            _ = &mut serving => {}
+            () = tokio::time::sleep(*config.server.drain_timeout) => tracing::warn!("some answers did not finish in time"),
             again = signals::stop_asked() => {
                 again?;
                 tracing::warn!("stopping at once");
             }
+        }
+        self.phase.send_replace(Phase::Closed);
+        if !serving.is_finished() {
+            // What is cut here still leaves its record.
+            let _ = serving.await;
         }
         reloads.abort();
         self.probes.stop();

@@ -38,11 +38,10 @@ impl Builder {
             false => config.routes.clone(),
         };
         let policies = routes.iter().map(|route| policy(route, &engines)).collect();
-        let kept = before.filter(|before| before.config.tenants == config.tenants);
-        let tenants = match kept {
-            Some(before) => before.path.directory.tenants.clone(),
-            None => Arc::new(identify::Tenants::new(&config.tenants, default)),
-        };
+        let tenants = Arc::new(match before {
+            Some(before) => identify::Tenants::following(&before.path.directory.tenants, &config.tenants, default),
+            None => identify::Tenants::new(&config.tenants, default),
+        });
         let kept = before.filter(|before| before.config.limits == config.limits);
         let admission = match kept {
             Some(before) => before.path.admission.clone(),

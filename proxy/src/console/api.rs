@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Console;
+use super::detail::Detail;
 use super::error::Failure;
 use super::filter::{Filter, Window};
 use super::overview::Now;
@@ -55,12 +56,10 @@ pub(super) async fn exchanges(
 
 /// `GET /api/exchange/{id}`: metadata, timings, attempts and texts of one exchange.
 pub(super) async fn exchange(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let detail = console.detail(&id).await?;
-    let id = id.parse().map_err(|_| Failure::NoExchange)?;
-    let texts = console.store.texts(id).await?;
-    let timings = &detail.phases;
-    let tries = &detail.attempts;
-    Ok(Json(json!({"exchange": detail.whole, "class": detail.class, "timings": timings, "attempts": tries,
-        "fingerprint": detail.fingerprint, "texts": texts}))
+    let facts = console.facts(&id).await?;
+    let texts = facts.texts.clone();
+    let Detail { whole, class, phases, attempts, fingerprint, .. } = Detail::of(facts);
+    Ok(Json(json!({"exchange": whole, "class": class, "timings": phases, "attempts": attempts,
+        "fingerprint": fingerprint, "texts": texts}))
     .into_response())
 }

@@ -17,6 +17,16 @@ const MAX_TEXT: usize = 400_000;
 /// Characters of a raw body that the page holds.
 const MAX_RAW: usize = 400_000;
 
+/// What the store has of one exchange.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) whole: Whole,
+    /// None where their time to live is over.
+    pub(super) texts: Option<Texts>,
+    /// The engine fingerprint as JSON.
+    pub(super) fingerprint: Option<String>,
+}
+
 /// Everything that the page shows.
 #[derive(Debug, Serialize)]
 pub(super) struct Detail {
@@ -58,12 +68,20 @@ pub(super) struct Said {
 pub(super) struct Piece {
     kind: &'static str,
     name: String,
-    text: String,
+    /// Prose and fenced code in turn.
+    blocks: Vec<Block>,
     /// Laid-out JSON, where the text is some.
     json: Option<Value>,
     chars: usize,
     folded: bool,
     cut: bool,
+}
+
+/// A stretch of a text: prose, or what stood between two fences of three backticks.
+#[derive(Debug, PartialEq, Serialize)]
+struct Block {
+    code: bool,
+    text: String,
 }
 
 /// A raw body in its views.
@@ -101,7 +119,7 @@ pub(super) struct Try {
 }
 
 impl Detail {
-    pub(super) fn of(whole: Whole, texts: Option<Texts>, fingerprint: Option<&str>) -> Self {
+    pub(super) fn of(Facts { whole, texts, fingerprint }: Facts) -> Self {
         let streamed = whole.last_byte_us.saturating_sub(whole.first_token_us);
         let timed = whole.first_token_us > 0 && streamed > 0 && whole.completion_tokens > 1;
         Self {
@@ -109,7 +127,7 @@ impl Detail {
             phases: phases(&whole),
             attempts: attempts(&whole),
             speed: timed.then(|| f64::from(whole.completion_tokens - 1) / (streamed as f64 / 1e6)),
-            fingerprint: fingerprint.map(fingerprint_fields).unwrap_or_default(),
+            fingerprint: fingerprint.as_deref().map(fingerprint_fields).unwrap_or_default(),
             content: texts.map(|texts| Content::of(&whole, texts)),
             whole,
         }
@@ -166,7 +184,7 @@ impl Piece {
         let looks_like_json = text.trim_start().starts_with(['{', '[']);
         let json = if looks_like_json { json_text::html(text).map(Value::from_safe_string) } else { None };
         let (shown, cut) = cut(text, MAX_TEXT);
-        Self { kind, name: name.to_owned(), text: shown.to_owned(), json, chars, folded: chars > FOLD, cut }
+        Self { kind, name: name.to_owned(), blocks: blocks(shown), json, chars, folded: chars > FOLD, cut }
     }
 }
 
@@ -179,6 +197,26 @@ impl Raw {
     }
 }
 
+/// Splits at lines that begin with a fence; one that is never closed reaches to the end.
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut code = false;
+    let mut fresh = true;
+    for line in text.split_inclusive('\n') {
+        if line.trim_start().starts_with("```") {
+            (code, fresh) = (!code, true);
+            continue;
+        }
+        match blocks.last_mut() {
+            Some(block) if !fresh => block.text.push_str(line),
+            _ => blocks.push(Block { code, text: line.to_owned() }),
+        }
+        fresh = false;
+    }
+    blocks.retain(|block| !block.text.trim().is_empty());
+    blocks
+}
+
 /// The stretches between the moments that were reached, in order.
 fn phases(whole: &Whole) -> Vec<Phase> {
     let first_token = if whole.first_token_us > 0 { whole.first_token_us } else { whole.first_byte_us };
@@ -188,7 +226,7 @@ fn phases(whole: &Whole) -> Vec<Phase> {
         ("connect", whole.sent_us),
         ("wait", first_token),
         ("stream", whole.last_byte_us),
-        ("finish", whole.total_us),
+        (if whole.last_byte_us > 0 { "finish" } else { "rest" }, whole.total_us),
     ];
     let mut phases = Vec::with_capacity(moments.len());
     let mut before = 0;
@@ -271,7 +309,7 @@ mod tests {
         };
         assert_eq!(names(&whole), ["identify", "queue", "connect", "wait", "stream", "finish"]);
         let refused = Whole { identified_us: 100, total_us: 150, ..Whole::default() };
-        assert_eq!(names(&refused), ["identify", "finish"]);
+        assert_eq!(names(&refused), ["identify", "rest"]);
         let plain = Whole { first_token_us: 0, ..whole };
         assert_eq!(phases(&plain)[3], Phase { name: "wait", start_us: 300, took_us: 100, x: 300.0, width: 100.0 });
     }
@@ -291,10 +329,22 @@ mod tests {
     }
 
     #[test]
+    fn fenced_code_is_told_from_prose() {
+        let block = |code, text: &str| Block { code, text: text.into() };
+        assert_eq!(
+            blocks("a\n```sql\nSELECT 1;\n```\nb"),
+            [block(false, "a\n"), block(true, "SELECT 1;\n"), block(false, "b")]
+        );
+        assert_eq!(blocks("```\nnever closed"), [block(true, "never closed")]);
+        assert_eq!(blocks("plain"), [block(false, "plain")]);
+        assert!(blocks("").is_empty());
+    }
+
+    #[test]
     fn a_long_text_is_folded_and_a_huge_one_cut() {
         let long = Piece::of("text", "", &"x".repeat(100_000));
         assert!(long.folded && !long.cut);
         let huge = Piece::of("text", "", &"ж".repeat(MAX_TEXT + 1));
-        assert_eq!((huge.cut, huge.text.chars().count()), (true, MAX_TEXT));
+        assert_eq!((huge.cut, huge.blocks[0].text.chars().count()), (true, MAX_TEXT));
     }
 }

@@ -81,6 +81,11 @@ impl Filter {
         ]
     }
 
+    /// Whether it asks for more than a time range.
+    pub(super) fn is_narrowed(&self) -> bool {
+        self.fields().iter().any(|(key, value)| *key != "range" && !value.is_empty())
+    }
+
     /// The address's query without the cursor, empty fields left out.
     pub(super) fn query(&self) -> String {
         let set = self.fields().into_iter().filter(|(_, value)| !value.is_empty());
@@ -113,8 +118,8 @@ impl Filter {
                 Ok(Some(Statuses(first, first + 99)))
             }
             _ => match self.status.parse() {
-                Ok(status) => Ok(Some(Statuses(status, status))),
-                Err(_) => Err(bad(&format!("'{}' is no status", self.status), cure)),
+                Ok(status @ 100..=599) => Ok(Some(Statuses(status, status))),
+                _ => Err(bad(&format!("'{}' is no status", self.status), cure)),
             },
         }
     }

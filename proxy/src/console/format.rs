@@ -6,7 +6,7 @@ use std::fmt::Write;
 pub(super) fn seconds(value: f64) -> String {
     match value {
         v if !v.is_finite() => "–".to_owned(),
-        v if v < 0.000_9995 => format!("{:.0} µs", v * 1e6),
+        v if v < 0.000_999_5 => format!("{:.0} µs", v * 1e6),
         v if v < 0.00995 => format!("{:.1} ms", v * 1e3),
         v if v < 0.9995 => format!("{:.0} ms", v * 1e3),
         v if v < 9.995 => format!("{v:.2} s"),
@@ -83,8 +83,8 @@ pub(super) fn moment(micros: i64) -> String {
 }
 
 /// Escapes for HTML, and makes visible what a terminal or a browser would act on unseen:
-/// control characters become their pictures, marks that turn the direction of text or hide
-/// in it become their names. Line feeds and tabs stay.
+/// control characters, marks that turn the direction of text and marks that hide in it
+/// become their names in angle brackets. Line ends and tabs stay.
 pub(super) fn escape(text: &str, out: &mut impl Write) -> std::fmt::Result {
     let mut plain = 0;
     for (at, c) in text.char_indices() {
@@ -100,13 +100,20 @@ pub(super) fn escape(text: &str, out: &mut impl Write) -> std::fmt::Result {
             '&' => out.write_str("&amp;")?,
             '"' => out.write_str("&quot;")?,
             '\'' => out.write_str("&#39;")?,
-            '\0'..='\u{1f}' => out.write_char(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'))?,
-            '\u{7f}' => out.write_char('\u{2421}')?,
+            // A line's end as Windows writes it is a line's end.
+            '\r' if text[plain..].starts_with('\n') => {}
+            '\0'..='\u{1f}' => write!(out, "\u{27e8}{}\u{27e9}", CONTROLS[c as usize])?,
             other => write!(out, "\u{27e8}U+{:04X}\u{27e9}", u32::from(other))?,
         }
     }
     out.write_str(&text[plain..])
 }
+
+/// Names of the first control characters (ISO 646).
+const CONTROLS: [&str; 32] = [
+    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "HT", "LF", "VT", "FF", "CR", "SO", "SI", "DLE",
+    "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US",
+];
 
 fn is_unseen(c: char) -> bool {
     match c {
@@ -176,10 +183,10 @@ mod tests {
 
     #[test]
     fn what_acts_unseen_is_shown() {
-        assert_eq!(escaped("\u{1b}[31mred\u{7}"), "␛[31mred␇");
+        assert_eq!(escaped("\u{1b}[31mred\u{7}"), "⟨ESC⟩[31mred⟨BEL⟩");
         assert_eq!(escaped("ab\u{202e}cd"), "ab⟨U+202E⟩cd");
         assert_eq!(escaped("a\u{200b}b\u{feff}"), "a⟨U+200B⟩b⟨U+FEFF⟩");
-        assert_eq!(escaped("line\n\tnext"), "line\n\tnext");
+        assert_eq!(escaped("line\n\tnext\r\nlast\r"), "line\n\tnext\nlast⟨CR⟩");
         assert_eq!(escaped("👩\u{200d}🔬 привет"), "👩\u{200d}🔬 привет");
     }
 

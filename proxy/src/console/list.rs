@@ -8,6 +8,7 @@ use super::error::Failure;
 use super::filter::{Cursor, Filter, Window};
 use super::format::cut;
 use super::rows::{Line, Volume};
+use crate::exchange::Period;
 
 /// Letters of prompt and answer in one line.
 const GLIMPSE: usize = 160;
@@ -43,7 +44,8 @@ pub(super) struct Chart {
     pub(super) peak: f64,
     /// Estimated exchanges in all.
     pub(super) total: f64,
-    pub(super) step_seconds: i64,
+    /// Step in time, as `1m`.
+    pub(super) step: String,
 }
 
 /// One step of time. Places and heights are in units of the box.
@@ -140,7 +142,8 @@ fn chart(volumes: &[Volume], window: Window, step: i64) -> Chart {
         // What is there is seen: one failure among a thousand still gets a line.
         bar.heights = bar.counts.map(|n| if n > 0.0 { round((n / peak * HEIGHT).max(1.5)) } else { 0.0 });
     }
-    Chart { bars, peak, total, step_seconds: step / 1_000_000 }
+    let step = Period::secs((step / 1_000_000).unsigned_abs()).to_string();
+    Chart { bars, peak, total, step }
 }
 
 fn round(value: f64) -> f64 {

@@ -19,7 +19,7 @@ const KEEP: usize = 721;
 const MAX_VALUES: usize = 64;
 
 /// Counters and gauges kept, each with the label that is kept apart.
-const KEPT: [(&str, &str); 18] = [
+const KEPT: [(&str, &str); 15] = [
     ("weir_exchanges_total", "outcome"),
     ("weir_errors_total", "kind"),
     ("weir_tokens_total", "kind"),
@@ -34,10 +34,7 @@ const KEPT: [(&str, &str); 18] = [
     ("weir_sink_lag_seconds", ""),
     ("weir_sink_rows_total", "table"),
     ("weir_sink_batches_total", "outcome"),
-    ("weir_gaps_lost_total", "reason"),
     ("weir_recorder_lost_total", "reason"),
-    ("weir_cache_hits_total", ""),
-    ("weir_cache_lookups_total", ""),
 ];
 /// Histograms kept, summed over all labels, or over those with one label's value: the phases
 /// of Weir's own time overlap, so only their total counts.
@@ -65,14 +62,6 @@ pub struct Sample {
     values: BTreeMap<&'static str, BTreeMap<Box<str>, f64>>,
     histograms: BTreeMap<&'static str, Buckets>,
     replicas: BTreeMap<(Box<str>, Box<str>), Replica>,
-}
-
-#[cfg(test)]
-impl Sample {
-    /// A sample of nothing at a moment.
-    pub(super) fn at(at: i64) -> Self {
-        Self { at, ..Self::default() }
-    }
 }
 
 /// Cumulative counts under each upper bound; the last bound is `+Inf`.

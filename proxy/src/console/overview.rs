@@ -23,6 +23,9 @@ pub(super) struct Now {
     queue_depth: Option<f64>,
     /// Share of exchanges of the last five minutes that an engine or Weir failed; none without traffic.
     failure_ratio: Option<f64>,
+    /// Exchanges that it is made of: failed, and all.
+    failed: f64,
+    ended: f64,
     /// Errors of the last five minutes, most frequent first.
     errors: Vec<Counted>,
     /// Over five minutes, in seconds.
@@ -120,6 +123,8 @@ impl Now {
             in_flight: last.total("weir_in_flight"),
             queue_depth: last.total("weir_queue_depth"),
             failure_ratio: (all > 0.0).then(|| failed / all),
+            failed,
+            ended: all,
             errors: counted(last, earlier, "weir_errors_total"),
             quantiles: QUANTILES.iter().map(|(name, metric)| spread(last, earlier, name, metric)).collect(),
             tokens: Tokens {
@@ -145,10 +150,7 @@ fn background(samples: &[Arc<Sample>], last: &Sample) -> Background {
         sink_lag: last.total("weir_sink_lag_seconds"),
         sink_rows_rate: rate(samples, samples.len() - 1, |sample| sample.value("weir_sink_rows_total", "exchanges")),
         batches: counted(last, &nothing, "weir_sink_batches_total"),
-        lost: ["weir_gaps_lost_total", "weir_recorder_lost_total"]
-            .into_iter()
-            .flat_map(|name| counted(last, &nothing, name))
-            .collect(),
+        lost: counted(last, &nothing, "weir_recorder_lost_total"),
     }
 }
 
@@ -226,7 +228,7 @@ mod tests {
 
     #[test]
     fn one_sample_is_enough_to_show_gauges() {
-        let now = Now::of(&[Arc::new(Sample::at(7))]);
+        let now = Now::of(&[Arc::new(Sample::read(&[], 7))]);
         assert_eq!((now.at, now.rate), (7, 0.0));
     }
 }

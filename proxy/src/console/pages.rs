@@ -11,7 +11,7 @@ use minijinja::value::Value;
 use uuid::Uuid;
 
 use super::Console;
-use super::detail::Detail;
+use super::detail::{Detail, Facts};
 use super::error::Failure;
 use super::filter::{Cursor, DEFAULT_RANGE, Filter, RANGES, Window};
 use super::list;
@@ -19,7 +19,7 @@ use super::queries::{Direction, OneOf};
 use super::view::Reader;
 use crate::exchange::{Api, Kind, Outcome};
 
-type Page = Result<Html<String>, Response>;
+type Page = Result<Html<String>, Failure>;
 
 /// Now, in microseconds since the Unix epoch.
 pub(super) fn now_us() -> i64 {
@@ -34,7 +34,7 @@ impl Console {
             instance => &self.instance, version => &self.version, store_there, store_note,
         };
         let page = context! {..page, ..frame};
-        self.view.render(name, reader, page).map_err(IntoResponse::into_response)
+        self.view.render(name, reader, page)
     }
 
     /// A page that says what is wrong, with its status.
@@ -43,7 +43,7 @@ impl Console {
             section => "", word => failure.word(), message => failure.to_string(), cure => failure.cure(),
         };
         let page = self.page("failure.html", reader, page);
-        page.map_or_else(|response| response, |page| (failure.status(), page).into_response())
+        page.map_or_else(IntoResponse::into_response, |page| (failure.status(), page).into_response())
     }
 }
 
@@ -103,6 +103,7 @@ pub(super) async fn exchanges(
         choices => value(&asked.2.unwrap_or_default()),
         filter => value(&filter),
         query => filter.query(),
+        narrowed => filter.is_narrowed(),
         ranges => value(&RANGES),
         range => if filter.range.is_empty() { DEFAULT_RANGE } else { &filter.range },
         window => context! {from => window.from, to => window.to},
@@ -139,7 +140,7 @@ pub(super) async fn exchange(
     Path(id): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Response {
-    match console.detail(&id).await {
+    match console.facts(&id).await.map(Detail::of) {
         Ok(detail) => {
             let at = Cursor { started_at: detail.whole.started_us, exchange_id: id.parse().unwrap_or_default() };
             let (newer, older) = tokio::join!(
@@ -160,8 +161,8 @@ pub(super) async fn exchange(
 }
 
 impl Console {
-    /// Everything about one exchange.
-    pub(super) async fn detail(&self, id: &str) -> Result<Detail, Failure> {
+    /// Everything that the store has of one exchange.
+    pub(super) async fn facts(&self, id: &str) -> Result<Facts, Failure> {
         let id: Uuid = id.parse().map_err(|_| Failure::NoExchange)?;
         let (whole, texts) = tokio::join!(self.store.whole(id), self.store.texts(id));
         let whole = whole?;
@@ -169,7 +170,7 @@ impl Console {
             "" => None,
             digest => self.store.fingerprint(digest).await?,
         };
-        Ok(Detail::of(whole, texts?, fingerprint.as_deref()))
+        Ok(Facts { whole, texts: texts?, fingerprint })
     }
 }
 

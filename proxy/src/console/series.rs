@@ -54,8 +54,8 @@ const GAUGES: [(&str, &str); 5] = [
 ];
 /// Short names of the histograms that are drawn.
 pub(super) const QUANTILES: [(&str, &str); 4] = [
-    ("total", "weir_exchange_seconds"),
     ("first_token", "weir_first_token_seconds"),
+    ("total", "weir_exchange_seconds"),
     ("inter_token", "weir_inter_token_seconds"),
     ("overhead", "weir_overhead_seconds"),
 ];
@@ -100,7 +100,8 @@ fn by_label(samples: &[Arc<Sample>], points: &[usize], name: &str, change: Chang
 
 fn quantiles(samples: &[Arc<Sample>], points: &[usize], name: &str) -> Quantiles {
     let column = |q: f64| -> Vec<Option<f64>> {
-        points.iter().map(|i| samples[*i].quantile(&samples[i.saturating_sub(QUANTILE_WINDOW)], name, q)).collect()
+        let earlier = |i: usize| &samples[i.saturating_sub(QUANTILE_WINDOW)];
+        points.iter().map(|i| samples[*i].quantile(earlier(*i), name, q).map(brief)).collect()
     };
     Quantiles { p50: column(0.5), p95: column(0.95), p99: column(0.99) }
 }
@@ -109,7 +110,16 @@ fn quantiles(samples: &[Arc<Sample>], points: &[usize], name: &str) -> Quantiles
 pub(super) fn rate(samples: &[Arc<Sample>], i: usize, value: impl Fn(&Sample) -> f64) -> f64 {
     let (now, then) = (&samples[i], &samples[i.saturating_sub(RATE_WINDOW)]);
     let seconds = (now.at - then.at) as f64 / 1000.0;
-    if seconds > 0.0 { ((value(now) - value(then)) / seconds).max(0.0) } else { 0.0 }
+    if seconds > 0.0 { brief(((value(now) - value(then)) / seconds).max(0.0)) } else { 0.0 }
+}
+
+/// Four digits are more than a chart shows, and a third of the bytes.
+fn brief(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let scale = 10f64.powi(3 - value.abs().log10().floor() as i32);
+    (value * scale).round() / scale
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ mod tests {
         environment.add_template("test.html", "<p>{{ answer }}</p>").unwrap();
         let template = environment.get_template("test.html").unwrap();
         let page = template.render(context! {answer => "{{7*7}}{% raw %}<b>\u{1b}\u{202e}"}).unwrap();
-        assert_eq!(page, "<p>{{7*7}}{% raw %}&lt;b&gt;␛⟨U+202E⟩</p>");
+        assert_eq!(page, "<p>{{7*7}}{% raw %}&lt;b&gt;⟨ESC⟩⟨U+202E⟩</p>");
     }
 
     #[test]

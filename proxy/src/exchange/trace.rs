@@ -37,14 +37,24 @@ impl TraceContext {
     }
 
     /// Writes the `traceparent` header for the engine: this exchange's span is the parent there.
-    pub fn format(&self) -> String {
-        let flags = if self.sampled { SAMPLED } else { 0 };
-        format!("00-{}-{}-{flags:02x}", Self::hex(&self.trace_id), Self::hex(&self.span_id))
+    pub fn format(&self) -> [u8; LENGTH] {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        write_hex(&self.trace_id, &mut text[3..35]);
+        write_hex(&self.span_id, &mut text[36..52]);
+        write_hex(&[if self.sampled { SAMPLED } else { 0 }], &mut text[53..]);
+        text
     }
 
     /// An id as lower-case hex.
     pub fn hex(id: &[u8]) -> String {
         id.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    }
+}
+
+/// Writes two digits a byte.
+fn write_hex(bytes: &[u8], text: &mut [u8]) {
+    for (byte, pair) in bytes.iter().zip(text.chunks_exact_mut(2)) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 
@@ -76,9 +86,9 @@ mod tests {
         assert_eq!(TraceContext::hex(&trace.parent_id), "b7ad6b7169203331");
         assert!(trace.sampled);
         trace.span_id = [0, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7];
-        assert_eq!(trace.format(), "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01");
+        assert_eq!(trace.format(), *b"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01");
         trace.sampled = false;
-        assert!(trace.format().ends_with("-00"));
+        assert!(trace.format().ends_with(b"-00"));
     }
 
     #[test]
@@ -123,7 +133,7 @@ mod tests {
             proptest::prop_assume!(trace_id != [0; 16] && span_id != [0; 8]);
             let ours = TraceContext { trace_id, parent_id: [0; 8], span_id, sampled };
             let theirs = TraceContext { trace_id, parent_id: span_id, span_id: [0; 8], sampled };
-            proptest::prop_assert_eq!(TraceContext::parse(&ours.format()), Some(theirs));
+            proptest::prop_assert_eq!(TraceContext::parse(std::str::from_utf8(&ours.format()).unwrap()), Some(theirs));
         }
 
         #[test]

@@ -22,9 +22,16 @@ use prometheus::{IntCounter, IntGauge, Opts, Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::exchange::{ByteSize, Error, Fault, Kind, Period};
+
+/// A client connection that is silent for so long is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Bodies up to this size are cheaper to copy than the read buffer they lie in is to replace.
+const COPIED_BYTES: usize = 4 << 10;
 
 /// hyper's own ceiling on a request head lies this far above ours, so that a head over our
 /// limit is answered in the client's error shape and not cut off.
@@ -45,10 +52,14 @@ pub struct Config {
     /// Bytes of request bodies held at one time by all exchanges; beyond it new ones are
     /// answered with 429.
     pub max_held_bytes: ByteSize,
-    /// How long a client may take to send its headers.
+    /// How long a client may take to send its headers, and how long its connection may lie
+    /// idle between two requests. Keep it above the idle time of balancers in front.
     pub header_timeout: Period,
     /// How long a client may take to send its body.
     pub body_timeout: Period,
+    /// How long a client may take to accept what was sent to it before its connection is cut,
+    /// so that one that stopped reading does not hold its place for ever.
+    pub stall_timeout: Period,
     /// How long answers under way may take to finish when Weir stops.
     pub drain_timeout: Period,
 }
@@ -61,8 +72,9 @@ impl Default for Config {
             max_body_bytes: ByteSize::mib(32),
             max_header_bytes: ByteSize::kib(64),
             max_held_bytes: ByteSize::mib(512),
-            header_timeout: Period::secs(30),
+            header_timeout: Period::secs(90),
             body_timeout: Period::secs(60),
+            stall_timeout: Period::secs(120),
             drain_timeout: Period::secs(30),
         }
     }
@@ -117,13 +129,24 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves connections until `drain` turns true, then lets those under way finish for as
-/// long as the caller keeps polling.
+/// How far serving has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Connections are taken.
+    Open,
+    /// No new connections; answers under way finish.
+    Draining,
+    /// What is still under way is cut.
+    Closed,
+}
+
+/// Serves connections, shared out evenly over `workers`, for as long as `phase` says.
 pub async fn serve<H, F, B>(
     listener: TcpListener,
     config: &Config,
     metrics: Metrics,
-    mut drain: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
+    workers: &[Handle],
     handle: H,
 ) where
     H: Fn(http::Request<Incoming>) -> F + Clone + Send + Sync + 'static,
@@ -135,14 +158,12 @@ pub async fn serve<H, F, B>(
     http.timer(TokioTimer::new())
         .header_read_timeout(*config.header_timeout)
         .max_buf_size((config.max_header_bytes.bytes() + HEAD_SLACK_BYTES).max(8192))
-        .max_headers(256)
-        .half_close(false)
-        .preserve_header_case(true);
+        .half_close(false);
     let mut connections = tokio::task::JoinSet::new();
-    loop {
+    for worker in workers.iter().cycle() {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
-            _ = drain.wait_for(|drain| *drain) => break,
+            accepted = accept(&listener, &places, *config.stall_timeout) => accepted,
+            _ = phase.wait_for(|phase| *phase != Phase::Open) => break,
         };
         let Ok((stream, place)) = accepted else {
             // Out of file descriptors, mostly: others must finish first.
@@ -151,25 +172,49 @@ pub async fn serve<H, F, B>(
             continue;
         };
         while connections.try_join_next().is_some() {}
-        let connection = http.serve_connection(TokioIo::new(stream), infallible(handle.clone()));
-        let (gauge, mut drain) = (metrics.connections.clone(), drain.clone());
-        connections.spawn(async move {
-            gauge.inc();
-            let mut connection = std::pin::pin!(connection);
+        let (http, handle, open, mut phase) =
+            (http.clone(), handle.clone(), Open::new(&metrics.connections), phase.clone());
+        let serving = async move {
+            let _held = (place, open);
+            // Registers the socket with the worker that will serve it.
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
+            let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), infallible(handle)));
             let finished = tokio::select! {
+                biased;
                 result = connection.as_mut() => Some(result),
-                _ = drain.wait_for(|drain| *drain) => None,
+                _ = phase.wait_for(|phase| *phase != Phase::Open) => None,
             };
             // A connection's own faults (resets, bad requests) say nothing beyond the records.
             if finished.is_none() {
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.await;
             }
-            gauge.dec();
-            drop(place);
-        });
+        };
+        connections.spawn_on(serving, worker);
     }
-    while connections.join_next().await.is_some() {}
+    // Nobody is left waiting in a queue that is not served any more.
+    drop(listener);
+    tokio::select! {
+        () = async { while connections.join_next().await.is_some() {} } => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Closed) => {}
+    }
+    connections.shutdown().await;
+}
+
+/// An open connection, counted until dropped.
+struct Open(IntGauge);
+
+impl Open {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 fn infallible<H, F, B>(
@@ -194,11 +239,17 @@ where
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    stall: Duration,
+) -> std::io::Result<(std::net::TcpStream, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    let socket = socket2::SockRef::from(&stream);
+    // Also finds clients that vanished without a word while an engine works for them.
+    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(stall))?;
+    Ok((stream.into_std()?, place))
 }
 
 /// Bytes of request bodies held by all exchanges.
@@ -237,8 +288,11 @@ impl Drop for Share {
     }
 }
 
-/// Checks the size of a head.
-pub fn check_head(headers: &http::HeaderMap, config: &Config) -> Result<(), Error> {
+/// Checks the head before the body is read.
+pub fn check_head(method: &http::Method, headers: &http::HeaderMap, config: &Config) -> Result<(), Error> {
+    if method == http::Method::CONNECT {
+        return Err(Error::new(Kind::InvalidRequest, "CONNECT is not served; this is no forward proxy"));
+    }
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if bytes <= config.max_header_bytes.bytes() {
         return Ok(());
@@ -285,7 +339,13 @@ async fn collect(mut body: Incoming, limit: usize, budget: &Budget, share: &mut 
         }
         rest.extend_from_slice(&data);
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    Ok(if rest.is_empty() { own(first) } else { rest.freeze() })
+}
+
+/// A small body is copied out of the connection's read buffer: the record holds it for longer
+/// than the exchange lasts, and the connection would need a new buffer for its next request.
+fn own(body: Bytes) -> Bytes {
+    if body.len() <= COPIED_BYTES { Bytes::copy_from_slice(&body) } else { body }
 }
 
 fn too_large(limit: usize) -> Error {

@@ -69,8 +69,10 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
         Err(error) => return answer::refuse(draft, error),
     };
     // Here a cached answer will be given, and a shadow copy will leave.
-    let (id, commit) = (draft.request.id, engine::Commit::default());
-    let keep_alive = policy.settings.keep_alive.filter(|_| draft.request.facts.stream);
+    let id = draft.request.id;
+    let streams = draft.request.facts.stream && draft.request.api != Api::Embeddings;
+    let keep_alive = policy.settings.keep_alive.filter(|_| streams);
+    let commit = keep_alive.map_or_else(engine::Commit::default, |_| engine::Commit::ahead());
     let asking = engine::ask(policy.plan.clone(), draft, commit.clone());
     let (draft, begun) = match keep_alive {
         None => asking.await,
@@ -126,22 +128,23 @@ impl Path {
         Draft::new(Box::new(record), self.outbox.clone(), self.on_refused.clone())
     }
 
-    /// accept → identify → admit: reads the body, finds tenant and route, takes a place.
+    /// accept → identify → admit: finds the tenant, reads the body, finds the route, takes a place.
     async fn let_in(&self, draft: &mut Draft, body: Incoming) -> Result<(Policy, Hold), Error> {
-        accept::check_head(&draft.request.headers, &self.accept)?;
+        accept::check_head(&draft.request.method, &draft.request.headers, &self.accept)?;
+        let tenant = self.directory.tenant(&mut draft.request.headers)?;
+        draft.tenant = tenant.name.clone();
         let (body, share) = accept::read_body(body, &self.accept, &self.budget).await?;
         draft.request.facts = match draft.request.api {
             api if api.takes_json() => Facts::read(&body)?,
             _ => Facts::read(&body).unwrap_or_default(),
         };
         draft.request.body = body;
-        let identity = self.directory.identify(&mut draft.request)?;
-        draft.tenant = identity.tenant;
-        draft.route = self.directory.routes[identity.route].name.clone();
+        let (route, seat) = self.directory.route(&draft.request, &tenant)?;
+        draft.route = self.directory.routes[route].name.clone();
         draft.timings.identified = Some(draft.elapsed());
         let place = self.admission.enter().await?;
         draft.timings.admitted = Some(draft.elapsed());
-        Ok((self.policies[identity.route].clone(), (identity.seat, place, share)))
+        Ok((self.policies[route].clone(), (seat, place, share)))
     }
 }
 

@@ -55,7 +55,7 @@ impl Options {
                 "--only" => options.only = Some(value()?),
                 "--seconds" => options.window = Duration::from_secs(value()?.parse().map_err(Error::other)?),
                 "--quick" => {
-                    (options.window, options.rounds, options.starts) = (Duration::from_millis(1200), 2, 3);
+                    (options.window, options.rounds, options.starts) = (Duration::from_millis(800), 2, 3);
                 }
                 _ => return Err(Error::other(format!("what is {word}?\n{USAGE}"))),
             }

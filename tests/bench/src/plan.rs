@@ -39,6 +39,8 @@ pub struct Sample {
     pub outcome: Outcome,
     /// Processor time of the proxy within the window.
     pub processor: Duration,
+    /// Of it, that of the threads that serve requests; zero where the proxy has no such.
+    pub path: Duration,
     /// Processor time of the store's process within the window.
     pub store: Duration,
     /// Processor time of the proxy for the whole load, warming up and catching up included.
@@ -141,17 +143,19 @@ fn take(measure: &Measure, target: &Target) -> Sample {
     let mut marks = Vec::with_capacity(2);
     let outcome = run(target.address, &measure.load, || marks.push(target.usage()));
     // What Weir still has to write is its work too, and must not disturb the next target.
-    target.settle(Duration::from_secs(5));
+    target.settle(measure.load.window * 2);
     let (whole, _) = of_proxy(before, target.usage());
     let [from, to] = marks[..] else { return Sample { outcome, whole, ..Sample::default() } };
     let (processor, store) = of_proxy(from, to);
     let lost = Records::of(target).lost_since(&records);
-    Sample { outcome, processor, store, whole, lost, resident_bytes: to.own_bytes }
+    let path = to.path.saturating_sub(from.path);
+    Sample { outcome, processor, path, store, whole, lost, resident_bytes: to.own_bytes }
 }
 
 /// What became of the records, as Weir counts it.
 struct Records {
     taken: f64,
+    /// The outbox was full; these are in `lost` too.
     refused: f64,
     lost: f64,
 }
@@ -168,7 +172,7 @@ impl Records {
     /// Share of records that were not kept.
     fn lost_since(&self, before: &Self) -> f64 {
         let refused = self.refused - before.refused;
-        (refused + self.lost - before.lost) / (self.taken - before.taken + refused).max(1.0)
+        (self.lost - before.lost) / (self.taken - before.taken + refused).max(1.0)
     }
 }
 
@@ -197,6 +201,11 @@ impl Sample {
     /// Processor time for each unit in microseconds.
     pub fn cost_us(&self, unit: Unit) -> f64 {
         self.processor.as_secs_f64() * 1e6 / self.count(unit)
+    }
+
+    /// Processor time of the threads that serve requests for each unit in microseconds.
+    pub fn path_cost_us(&self, unit: Unit) -> f64 {
+        self.path.as_secs_f64() * 1e6 / self.count(unit)
     }
 
     /// Processor time of the store's process for each unit in microseconds.

@@ -13,11 +13,16 @@ pub struct Process {
     child: Child,
 }
 
+/// Name of the threads that serve requests in Weir; what the others do, no client waits for.
+const PATH_THREADS: &str = "weir-path";
+
 /// What a program and its children used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Processor time of the program itself.
     pub own: Duration,
+    /// Processor time of those of its threads that carry [`PATH_THREADS`] in their name.
+    pub path: Duration,
     /// Processor time of its children.
     pub children: Duration,
     /// Resident bytes of the program itself.
@@ -52,7 +57,7 @@ impl Process {
 
     /// What it and its children used so far.
     pub fn usage(&self) -> Usage {
-        let mut usage = Usage::default();
+        let mut usage = Usage { path: path_threads(self.child.id()), ..Usage::default() };
         for entry in family(self.child.id()) {
             if entry.id == self.child.id() {
                 (usage.own, usage.own_bytes) = (entry.processor, entry.bytes);
@@ -113,7 +118,7 @@ fn family(root: u32) -> Vec<Entry> {
         .into_iter()
         .flatten()
         .filter_map(|folder| folder.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(entry)
+        .filter_map(process)
         .map(|entry| (entry.id, entry))
         .collect();
     let below = |mut id: u32| {
@@ -134,8 +139,17 @@ fn family(root: u32) -> Vec<Entry> {
     ids.iter().filter_map(|id| entries.remove(id)).collect()
 }
 
-fn entry(id: u32) -> Option<Entry> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+fn path_threads(id: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    stats.filter(|stat| stat.contains(PATH_THREADS)).filter_map(|stat| Some(entry(id, &stat)?.processor)).sum()
+}
+
+fn process(id: u32) -> Option<Entry> {
+    entry(id, &fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
+}
+
+fn entry(id: u32, stat: &str) -> Option<Entry> {
     // The name, in brackets, may hold anything: what is counted comes after it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok());

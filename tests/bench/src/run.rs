@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::options::Options;
 use crate::target::{Folder, Store};
-use crate::{plan, report, target};
+use crate::{machine, plan, report, target};
 
 /// Measures everything and writes the page.
 pub fn bench(options: &Options) -> Result<()> {
+    let load_before = machine::load();
     let folder = Folder::make()?;
     let (_engine, engine) = target::engine()?;
     let starts = report::Starts::take(options, engine, &folder.0)?;
@@ -22,7 +23,8 @@ pub fn bench(options: &Options) -> Result<()> {
     let measures = plan::measures(options.window);
     let samples = plan::go(&measures, &targets, options.rounds)?;
     let after = report::Memory::of(&targets, Duration::from_secs(5));
-    let page = report::Page { options, measures: &measures, targets: &targets, samples, starts, idle, after };
+    let page =
+        report::Page { options, measures: &measures, targets: &targets, samples, load_before, starts, idle, after };
     let text = page.text();
     match &options.out {
         Some(place) => std::fs::write(place, &text)?,
@@ -31,7 +33,7 @@ pub fn bench(options: &Options) -> Result<()> {
     writeln!(std::io::stdout(), "\n{}", page.verdicts())
 }
 
-/// Sends one load to Weir, so that a profiler has something to see.
+/// Sends one load to Weir alone, so that a profiler has something to see.
 pub fn load_only(options: &Options) -> Result<()> {
     let folder = Folder::make()?;
     let (_engine, engine) = target::engine()?;

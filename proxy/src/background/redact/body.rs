@@ -11,7 +11,7 @@ use std::ops::Range;
 use weir_critic::personal_data::Kind;
 
 use super::escape::Decoded;
-use super::json::{Literal, Marks, Role};
+use super::json::{self, Literal, Marks, Role};
 use super::{Cut, Label, Redactor, count};
 
 /// The form of a body.
@@ -60,7 +60,7 @@ struct Lane {
 
 /// A body without its finds, and how many there were.
 pub(super) fn redact<'a>(redactor: &Redactor, shape: Shape, body: Cow<'a, str>) -> (Cow<'a, str>, u32) {
-    let mut edits = Edits { redactor, body: &body, list: Vec::new(), finds: 0 };
+    let mut edits = Edits { redactor, body: &body, list: Vec::new(), finds: 0, clean: [const { 0..0 }; CLEAN] };
     let mut spellings = Vec::new();
     let mut lanes: HashMap<u64, Lane> = HashMap::new();
     walk(shape, &body, |marks| {
@@ -119,11 +119,16 @@ fn walk(shape: Shape, body: &str, mut show: impl FnMut(&mut Marks)) {
     show(&mut marks);
 }
 
+/// Texts remembered as clean: the keys, ids and names that every event of a stream repeats.
+const CLEAN: usize = 64;
+
 struct Edits<'a> {
     redactor: &'a Redactor,
     body: &'a str,
     list: Vec<Edit>,
     finds: usize,
+    /// Places of texts without a find, by their hash.
+    clean: [Range<usize>; CLEAN],
 }
 
 impl Edits<'_> {
@@ -134,9 +139,18 @@ impl Edits<'_> {
             let whole = Cut { start: 0, end: raw.len(), label: Label::Kind(Kind::Secret) };
             return self.put(literal.role, literal.start..literal.end, whole.label);
         }
-        if is_data(raw) {
+        let slot = json::hash(raw) as usize % CLEAN;
+        if is_data(raw) || self.body[self.clean[slot].clone()] == *raw {
             return;
         }
+        let before = self.finds;
+        self.look(literal, raw);
+        if self.finds == before {
+            self.clean[slot] = literal.start..literal.end;
+        }
+    }
+
+    fn look(&mut self, literal: &Literal, raw: &str) {
         if literal.escaped {
             let decoded = Decoded::of(raw);
             for cut in self.redactor.cuts(&decoded.text) {

@@ -123,7 +123,8 @@ struct Key {
     spelling: bool,
 }
 
-fn hash(value: impl Hash) -> u64 {
+/// A quick hash, not to be trusted against malice.
+pub(super) fn hash(value: impl Hash) -> u64 {
     BuildHasherDefault::<Fnv>::default().hash_one(value)
 }
 

@@ -72,7 +72,12 @@ impl Scanner {
         self.lines(chunk);
         let Some(first) = &mut self.first else { return false };
         let (reader, assembler) = &mut **first;
-        reader.push(chunk, |event| assembler.event(event));
+        // A chunk may hold thousands of events: those behind the first token are not parsed.
+        reader.push(chunk, |event| {
+            if !assembler.has_token() && !assembler.over() {
+                assembler.event(event);
+            }
+        });
         let found = assembler.has_token();
         if found || assembler.over() {
             self.first = None;
@@ -93,7 +98,7 @@ impl Scanner {
 
     /// Whether this shape owes an end marker at all; native streams of engines do not.
     pub fn owes_end(&self) -> bool {
-        matches!(self.api, Api::Chat | Api::Completions | Api::Responses | Api::Messages)
+        self.api.owes_end()
     }
 
     /// Whether an error event was seen.

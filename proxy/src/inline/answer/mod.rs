@@ -18,7 +18,7 @@ use hyper::body::{Frame, SizeHint};
 pub use failure::{body_of, event_of, status_of};
 pub use relay::{Relay, Settings};
 
-use crate::exchange::{Api, Draft, Error, ExchangeId, Outcome, Source};
+use crate::exchange::{Api, Draft, Error, ExchangeId, Kind, Outcome, Source};
 
 /// The exchange's id, on every answer.
 pub const EXCHANGE: HeaderName = HeaderName::from_static("x-weir-exchange");
@@ -52,13 +52,15 @@ pub fn refuse<B, H>(mut draft: Draft, error: Error) -> http::Response<Body<B, H>
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(wait) = error.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        // Rounded up: a client that is told too little comes back too soon.
+        headers.insert(header::RETRY_AFTER, HeaderValue::from((wait.as_secs_f64().ceil() as u64).max(1)));
     }
-    if error.kind == crate::exchange::Kind::Unauthorized {
+    if error.kind == Kind::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     sign(headers, draft.request.id, draft.attempts.len());
     let outcome = match error.kind.source() {
+        Source::Client if error.kind == Kind::ClientLeft => Outcome::ClientLeft,
         Source::Client => Outcome::Refused,
         Source::Weir if draft.attempts.is_empty() => Outcome::Refused,
         _ => Outcome::Failed,
@@ -70,7 +72,7 @@ pub fn refuse<B, H>(mut draft: Draft, error: Error) -> http::Response<Body<B, H>
 /// The engine's answer: head as it came, body through `relay`.
 pub fn pass<B: Upstream, H>(
     mut draft: Draft,
-    head: http::response::Parts,
+    mut head: http::response::Parts,
     body: B,
     hold: H,
     settings: Settings,
@@ -83,7 +85,12 @@ pub fn pass<B: Upstream, H>(
     draft.response.content_type = text(header::CONTENT_TYPE);
     draft.response.content_encoding = text(header::CONTENT_ENCODING);
     let (id, attempts) = (draft.request.id, draft.attempts.len());
-    let mut response = http::Response::from_parts(head, Body::Relay(Box::new(Relay::new(draft, body, hold, settings))));
+    let relay = Relay::new(draft, body, hold, settings);
+    if relay.may_add() {
+        // A length that the engine announced would cut off what comes after an added comment.
+        head.headers.remove(header::CONTENT_LENGTH);
+    }
+    let mut response = http::Response::from_parts(head, Body::Relay(Box::new(relay)));
     sign(response.headers_mut(), id, attempts);
     response
 }

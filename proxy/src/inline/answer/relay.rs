@@ -72,11 +72,20 @@ impl<B: Upstream, H> Relay<B, H> {
 
     /// Keeps the stream alive until the engine begins.
     pub(super) fn waiting(asking: Asking<B>, hold: H, settings: Settings) -> Self {
-        Self::with(State::Waiting(asking), hold, settings)
+        let mut relay = Self::with(State::Waiting(asking), hold, settings);
+        // The period has passed before the head could go out: the first comment goes with it.
+        let due = settings.keep_alive.and_then(|period| relay.last_sent.checked_sub(period));
+        relay.last_sent = due.unwrap_or(relay.last_sent);
+        relay
     }
 
     fn with(state: State<B>, hold: H, settings: Settings) -> Self {
         Self { state, settings, timer: None, last_sent: Instant::now(), _hold: hold }
+    }
+
+    /// Whether comments or an error event may be added to what the engine sends.
+    pub(super) fn may_add(&self) -> bool {
+        matches!(&self.state, State::Flowing(flow) if flow.scanner.is_some())
     }
 
     /// Whether nothing more will come.
@@ -119,9 +128,12 @@ impl<B: Upstream, H> Relay<B, H> {
         draft.status = 200;
         draft.response.content_type = "text/event-stream".to_owned();
         let fault = match begun {
-            Ok((head, body)) if head.status.is_success() => {
+            Ok((head, body)) if is_stream(&head) => {
                 self.state = State::Flowing(Flow::new(draft, body));
                 return self.poll_next(cx);
+            }
+            Ok((head, _)) if head.status.is_success() => {
+                Error::new(Kind::EngineInvalid, "the engine answered a stream with something else")
             }
             Ok((head, _)) => Error::new(Kind::EngineStatus, format!("the engine answered with status {}", head.status)),
             Err(error) => error,
@@ -143,7 +155,9 @@ impl<B: Upstream, H> Relay<B, H> {
         // A broken plain answer has no way to say so: its connection is cut.
         let last = match &flow.scanner {
             Some(_) => {
-                let event = Bytes::from(event_of(flow.draft.request.api, &fault));
+                // Where a part of an overlong event went out, its line must end first.
+                let gap = if flow.is_between_events() { "" } else { "\n\n" };
+                let event = Bytes::from(format!("{gap}{}", event_of(flow.draft.request.api, &fault)));
                 note(&mut flow.draft, &event, self.settings.capture_bytes);
                 Ok(event)
             }
@@ -153,25 +167,14 @@ impl<B: Upstream, H> Relay<B, H> {
         Some(last)
     }
 
-    fn finish(&mut self, fault: Option<Error>) {
-        let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Done) else { return };
-        let said_error = flow.scanner.as_ref().is_some_and(Scanner::failed);
-        let outcome = match &fault {
-            Some(_) => Outcome::Broken,
-            None if flow.draft.status >= 400 => Outcome::EngineError,
-            None if said_error => Outcome::Broken,
-            None => Outcome::Complete,
-        };
-        flow.draft.finish(outcome, fault);
-    }
-
     /// A comment, where the stream was silent for too long and stands between two events.
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         let Some(period) = self.settings.keep_alive else { return Poll::Pending };
         let fits = match &self.state {
             State::Waiting(_) => true,
-            State::Flowing(flow) => flow.scanner.as_ref().is_some_and(Scanner::at_boundary),
-            State::Done => false,
+            State::Flowing(Flow { scanner: Some(scanner), .. }) => scanner.at_boundary(),
+            // A plain answer can take no comment: no timer for it.
+            State::Flowing(_) | State::Done => return Poll::Pending,
         };
         loop {
             let due = self.last_sent + period;
@@ -183,6 +186,32 @@ impl<B: Upstream, H> Relay<B, H> {
                 return Poll::Ready(Some(Ok(Bytes::from_static(COMMENT))));
             }
             timer.as_mut().reset(if now >= due { now + period } else { due });
+        }
+    }
+}
+
+impl<B, H> Relay<B, H> {
+    fn finish(&mut self, fault: Option<Error>) {
+        let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Done) else { return };
+        let said_error = flow.scanner.as_ref().is_some_and(Scanner::failed);
+        let outcome = match &fault {
+            Some(_) => Outcome::Broken,
+            None if flow.draft.status >= 400 => Outcome::EngineError,
+            None if said_error => Outcome::Broken,
+            None => Outcome::Complete,
+        };
+        flow.draft.finish(outcome, fault);
+    }
+}
+
+/// Clients close when they have seen the end marker; that the engine's last chunk came later
+/// does not make them leave early.
+impl<B, H> Drop for Relay<B, H> {
+    fn drop(&mut self) {
+        if let State::Flowing(flow) = &self.state
+            && flow.has_ended()
+        {
+            self.finish(None);
         }
     }
 }
@@ -201,6 +230,8 @@ impl<B: Upstream> Flow<B> {
         loop {
             let piece = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                // The end was here already: what comes after it is nobody's loss.
+                Some(Err(_)) if self.has_ended() => return Poll::Ready(None),
                 Some(Err(error)) => {
                     self.draft.error = Some(error);
                     return Poll::Ready(None);
@@ -262,6 +293,11 @@ impl<B: Upstream> Flow<B> {
         self.scanner.as_ref().is_some_and(|s| s.owes_end() && !s.ended() && !s.failed()) && self.draft.status < 400
     }
 
+    /// Whether an event may be put in without breaking another.
+    fn is_between_events(&self) -> bool {
+        !self.held.is_empty() || self.scanner.as_ref().is_some_and(Scanner::at_boundary)
+    }
+
     /// Whether everything that came went on and nothing is owed.
     fn is_whole(&self) -> bool {
         self.held.is_empty() && self.draft.error.is_none() && !self.breaks_off()
@@ -275,6 +311,21 @@ impl<B: Upstream> Flow<B> {
         let fault = || Error::new(Kind::EngineBroke, "the engine ended its stream without finishing the answer");
         self.breaks_off().then(fault)
     }
+}
+
+impl<B> Flow<B> {
+    /// Whether the stream's end marker went out.
+    fn has_ended(&self) -> bool {
+        self.held.is_empty() && self.scanner.as_ref().is_some_and(Scanner::ended)
+    }
+}
+
+/// Whether a head begins a stream that the client, who was promised one, can read.
+fn is_stream(head: &http::response::Parts) -> bool {
+    let value = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    head.status.is_success()
+        && value(http::header::CONTENT_TYPE).starts_with("text/event-stream")
+        && value(http::header::CONTENT_ENCODING).is_empty()
 }
 
 /// Copies a piece for the record, up to the limit.

@@ -28,7 +28,7 @@ pub struct Config {
     pub inter_token_timeout: Period,
     /// How long the whole answer may take, the wait of a non-streamed answer included.
     pub total_timeout: Period,
-    /// Idle connections kept for each replica.
+    /// Idle connections kept for each replica and core.
     pub max_idle_connections: usize,
     /// How long a connection may lie idle before it is closed. Keep it under the engine's
     /// own limit (llama.cpp and uvicorn close after 5 s by default).

@@ -24,6 +24,7 @@ pub use ask::{Commit, Plan, Reply, ask};
 pub use body::Body;
 pub use config::Config;
 pub use metrics::Metrics;
+pub use pool::set_worker;
 pub use replica::{Replica, strip_hop_by_hop};
 
 use crate::exchange::{Error, Kind, Name};

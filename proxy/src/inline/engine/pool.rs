@@ -2,7 +2,8 @@
 //!
 //! Must not know: what is asked over them.
 
-use std::sync::Mutex;
+use std::cell::Cell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -10,10 +11,23 @@ use tokio::net::TcpStream;
 use super::wire::Wire;
 use crate::exchange::{Error, Kind};
 
-/// The idle connections of a replica. Bounded; the oldest beyond the bound is closed.
+/// Threads of the request path that keep connections apart; more than these share.
+const WORKERS: usize = 64;
+
+thread_local! {
+    static WORKER: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Says which of the request path's threads this one is: connections are registered with the
+/// runtime of the thread that opened them, and are given out on that thread again.
+pub fn set_worker(number: usize) {
+    WORKER.set(number % WORKERS);
+}
+
+/// The idle connections of a replica, by thread. Bounded; the oldest beyond the bound is closed.
 pub struct Pool {
     authority: String,
-    idle: Mutex<Vec<(Wire, Instant)>>,
+    idle: [Mutex<Vec<(Wire, Instant)>>; WORKERS],
     max_idle: usize,
     idle_timeout: Duration,
 }
@@ -30,7 +44,7 @@ pub struct Checkout {
 impl Pool {
     /// A pool for `host:port`.
     pub fn new(authority: String, max_idle: usize, idle_timeout: Duration) -> Self {
-        Self { authority, idle: Mutex::new(Vec::new()), max_idle, idle_timeout }
+        Self { authority, idle: [const { Mutex::new(Vec::new()) }; WORKERS], max_idle, idle_timeout }
     }
 
     /// An idle connection that is still alive.
@@ -63,24 +77,31 @@ impl Pool {
             return;
         }
         let mut idle = self.idle();
-        if idle.len() >= self.max_idle {
-            idle.remove(0);
-        }
+        let evicted = (idle.len() >= self.max_idle && !idle.is_empty()).then(|| idle.remove(0));
         idle.push((wire, Instant::now()));
+        // Closing a socket is a system call: not under the lock.
+        drop(idle);
+        drop(evicted);
     }
 
-    /// Closes connections that lay idle too long or were closed by the engine.
+    /// Closes connections that lay idle too long. Runs beside the request path, so the locks
+    /// are held for a moment only.
     pub fn sweep(&self) {
-        let limit = self.idle_timeout;
-        self.idle().retain_mut(|(wire, since)| since.elapsed() < limit && wire.is_ready());
+        for idle in &self.idle {
+            let old: Vec<_> = {
+                let mut idle = lock(idle);
+                let count = idle.iter().take_while(|(_, since)| since.elapsed() >= self.idle_timeout).count();
+                idle.drain(..count).collect()
+            };
+            drop(old);
+        }
     }
 
-    /// Number of idle connections.
-    pub fn len(&self) -> usize {
-        self.idle().len()
+    fn idle(&self) -> MutexGuard<'_, Vec<(Wire, Instant)>> {
+        lock(&self.idle[WORKER.get()])
     }
+}
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Wire, Instant)>> {
-        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
+fn lock(idle: &Mutex<Vec<(Wire, Instant)>>) -> MutexGuard<'_, Vec<(Wire, Instant)>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
