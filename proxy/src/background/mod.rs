@@ -114,7 +114,7 @@ impl Background {
             inbox,
             gauge,
             keeper: keep,
-            sink: adapters::Disk(opened.writer),
+            sink: adapters::Disk::new(opened.writer),
             clock: recorder::MachineClock,
             metrics: recorder::Metrics::register(registry)?,
             instance: settings.instance.to_owned(),

@@ -23,7 +23,8 @@ use uuid::Uuid;
 
 use crate::exchange::draft::OnRefused;
 use crate::exchange::{
-    Api, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request, Timings, TraceContext,
+    Api, Budget, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request, Share, Timings,
+    TraceContext,
 };
 
 /// Everything an exchange meets on its way. Replaced as a whole when the configuration changes.
@@ -31,7 +32,7 @@ pub struct Path {
     /// Limits of heads and bodies.
     pub accept: accept::Config,
     /// Bytes of bodies held by all exchanges.
-    pub budget: accept::Budget,
+    pub budget: Budget,
     /// Tenants and routes.
     pub directory: identify::Directory,
     /// Places in flight.
@@ -55,8 +56,8 @@ pub struct Policy {
     pub settings: answer::Settings,
 }
 
-/// Held until the exchange is over: a tenant's seat, a place in flight, bytes of the budget.
-type Hold = (identify::Seat, admit::Place, accept::Share);
+/// Held until the exchange is over: a tenant's seat and a place in flight.
+type Hold = (identify::Seat, admit::Place);
 /// Body of every answer.
 pub type Body = answer::Body<engine::Body, Hold>;
 
@@ -64,7 +65,7 @@ pub type Body = answer::Body<engine::Body, Hold>;
 pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> http::Response<Body> {
     let (head, body) = incoming.into_parts();
     let mut draft = path.open(head);
-    let (policy, hold) = match path.let_in(&mut draft, body).await {
+    let (policy, hold, share) = match path.let_in(&mut draft, body).await {
         Ok(let_in) => let_in,
         Err(error) => return answer::refuse(draft, error),
     };
@@ -82,14 +83,14 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
                 Ok(begun) => begun,
                 Err(_) => {
                     commit.pass();
-                    return answer::wait(id, Box::pin(async { apart(asking.await) }), hold, policy.settings);
+                    return answer::wait(id, Box::pin(async { apart(asking.await) }), (hold, share), policy.settings);
                 }
             }
         }
     };
     // Here critics will judge, and decide between pass, retry and escalate.
     match begun {
-        Ok(reply) => answer::pass(draft, reply.head, reply.body, hold, policy.settings),
+        Ok(reply) => answer::pass(draft, reply.head, reply.body, (hold, share), policy.settings),
         Err(error) => answer::refuse(draft, error),
     }
 }
@@ -129,7 +130,7 @@ impl Path {
     }
 
     /// accept → identify → admit: finds the tenant, reads the body, finds the route, takes a place.
-    async fn let_in(&self, draft: &mut Draft, body: Incoming) -> Result<(Policy, Hold), Error> {
+    async fn let_in(&self, draft: &mut Draft, body: Incoming) -> Result<(Policy, Hold, Share), Error> {
         accept::check_head(&draft.request.method, &draft.request.headers, &self.accept)?;
         let tenant = self.directory.tenant(&mut draft.request.headers)?;
         draft.tenant = tenant.name.clone();
@@ -144,7 +145,7 @@ impl Path {
         draft.timings.identified = Some(draft.elapsed());
         let place = self.admission.enter().await?;
         draft.timings.admitted = Some(draft.elapsed());
-        Ok((self.policies[route].clone(), (seat, place, share)))
+        Ok((self.policies[route].clone(), (seat, place), share))
     }
 }
 

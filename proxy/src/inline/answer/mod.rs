@@ -18,7 +18,7 @@ use hyper::body::{Frame, SizeHint};
 pub use failure::{body_of, event_of, status_of};
 pub use relay::{Relay, Settings};
 
-use crate::exchange::{Api, Draft, Error, ExchangeId, Kind, Outcome, Source};
+use crate::exchange::{Draft, Error, ExchangeId, Kind, Outcome, Share, Source};
 
 /// The exchange's id, on every answer.
 pub const EXCHANGE: HeaderName = HeaderName::from_static("x-weir-exchange");
@@ -69,12 +69,13 @@ pub fn refuse<B, H>(mut draft: Draft, error: Error) -> http::Response<Body<B, H>
     response
 }
 
-/// The engine's answer: head as it came, body through `relay`.
+/// The engine's answer: head as it came, body through `relay`. What must be held until it is
+/// over comes with the exchange's share of the budget.
 pub fn pass<B: Upstream, H>(
     mut draft: Draft,
     mut head: http::response::Parts,
     body: B,
-    hold: H,
+    hold: (H, Share),
     settings: Settings,
 ) -> http::Response<Body<B, H>> {
     if body.is_end_stream() {
@@ -110,7 +111,7 @@ fn pass_empty<B, H>(mut draft: Draft, head: http::response::Parts) -> http::Resp
 pub fn wait<B: Upstream, H>(
     id: ExchangeId,
     asking: relay::Asking<B>,
-    hold: H,
+    hold: (H, Share),
     settings: Settings,
 ) -> http::Response<Body<B, H>> {
     let mut response = http::Response::new(Body::Relay(Box::new(Relay::waiting(asking, hold, settings))));
@@ -129,11 +130,6 @@ fn sign(headers: &mut HeaderMap, id: ExchangeId, attempts: usize) {
     if attempts > 0 {
         headers.insert(ATTEMPTS, HeaderValue::from(attempts));
     }
-}
-
-/// Whether an answer to this API is a stream whose proper end can be told.
-fn has_known_end(api: Api) -> bool {
-    matches!(api, Api::Chat | Api::Completions | Api::Responses | Api::Messages)
 }
 
 impl<B, H> http_body::Body for Body<B, H>

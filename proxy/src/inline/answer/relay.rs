@@ -15,10 +15,10 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
 
-use super::{Upstream, event_of, has_known_end};
+use super::{Upstream, event_of};
 use crate::exchange::completion::Scanner;
 use crate::exchange::record::is_event_stream;
-use crate::exchange::{Api, Draft, Error, Kind, Outcome};
+use crate::exchange::{Api, Draft, Error, Kind, Outcome, Share};
 
 /// What an engine client gives back: the draft, and the answer's head and body.
 pub(super) type Asking<B> = Pin<Box<dyn Future<Output = (Draft, Result<(http::response::Parts, B), Error>)> + Send>>;
@@ -40,7 +40,8 @@ pub struct Settings {
 /// An answer under way. `H` is whatever must be held until it is over.
 pub struct Relay<B, H> {
     state: State<B>,
-    settings: Settings,
+    copier: Copier,
+    keep_alive: Option<Duration>,
     /// Armed lazily, like the limits of the engine's body.
     timer: Option<Pin<Box<Sleep>>>,
     last_sent: Instant,
@@ -54,6 +55,12 @@ enum State<B> {
     Done,
 }
 
+/// Copies an answer for its record, as far as the route and the budget of all exchanges allow.
+struct Copier {
+    limit: usize,
+    share: Share,
+}
+
 struct Flow<B> {
     draft: Draft,
     body: B,
@@ -65,14 +72,14 @@ struct Flow<B> {
 
 impl<B: Upstream, H> Relay<B, H> {
     /// Relays an answer that has begun.
-    pub(super) fn new(draft: Draft, body: B, hold: H, settings: Settings) -> Self {
+    pub(super) fn new(draft: Draft, body: B, hold: (H, Share), settings: Settings) -> Self {
         let mut relay = Self::with(State::Done, hold, settings);
         relay.state = State::Flowing(Flow::new(draft, body));
         relay
     }
 
     /// Keeps the stream alive until the engine begins.
-    pub(super) fn waiting(asking: Asking<B>, hold: H, settings: Settings) -> Self {
+    pub(super) fn waiting(asking: Asking<B>, hold: (H, Share), settings: Settings) -> Self {
         let mut relay = Self::with(State::Waiting(asking), hold, settings);
         // The period has passed before the head could go out: the first comment goes with it.
         let due = settings.keep_alive.and_then(|period| relay.last_sent.checked_sub(period));
@@ -80,8 +87,10 @@ impl<B: Upstream, H> Relay<B, H> {
         relay
     }
 
-    fn with(state: State<B>, hold: H, settings: Settings) -> Self {
-        Self { state, settings, timer: None, last_sent: Instant::now(), _hold: hold }
+    fn with(state: State<B>, (hold, share): (H, Share), settings: Settings) -> Self {
+        let copier = Copier { limit: settings.capture_bytes, share };
+        let keep_alive = settings.keep_alive;
+        Self { state, copier, keep_alive, timer: None, last_sent: Instant::now(), _hold: hold }
     }
 
     /// Whether comments or an error event may be added to what the engine sends.
@@ -103,7 +112,7 @@ impl<B: Upstream, H> Relay<B, H> {
             }
         }
         let State::Flowing(flow) = &mut self.state else { return Poll::Ready(None) };
-        match flow.poll_piece(self.settings.capture_bytes, cx) {
+        match flow.poll_piece(&mut self.copier, cx) {
             Poll::Pending => self.poll_keep_alive(cx),
             Poll::Ready(Some(piece)) => {
                 self.last_sent = Instant::now();
@@ -140,7 +149,7 @@ impl<B: Upstream, H> Relay<B, H> {
             Err(error) => error,
         };
         let event = Bytes::from(event_of(draft.request.api, &fault));
-        note(&mut draft, &event, self.settings.capture_bytes);
+        self.copier.note(&mut draft, &event);
         self.state = State::Done;
         draft.finish(Outcome::Failed, Some(fault));
         Poll::Ready(Some(Ok(event)))
@@ -159,7 +168,7 @@ impl<B: Upstream, H> Relay<B, H> {
                 // Where a part of an overlong event went out, its line must end first.
                 let gap = if flow.is_between_events() { "" } else { "\n\n" };
                 let event = Bytes::from(format!("{gap}{}", event_of(flow.draft.request.api, &fault)));
-                note(&mut flow.draft, &event, self.settings.capture_bytes);
+                self.copier.note(&mut flow.draft, &event);
                 Ok(event)
             }
             None => Err(fault.clone()),
@@ -170,7 +179,7 @@ impl<B: Upstream, H> Relay<B, H> {
 
     /// A comment, where the stream was silent for too long and stands between two events.
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let Some(period) = self.settings.keep_alive else { return Poll::Pending };
+        let Some(period) = self.keep_alive else { return Poll::Pending };
         let fits = match &self.state {
             State::Waiting(_) => true,
             State::Flowing(Flow { scanner: Some(scanner), .. }) => scanner.at_boundary(),
@@ -221,13 +230,13 @@ impl<B: Upstream> Flow<B> {
     fn new(draft: Draft, body: B) -> Self {
         let request = &draft.request;
         let follows = draft.response.is_stream() && draft.response.content_encoding.is_empty();
-        let follows = follows && (has_known_end(request.api) || request.api == Api::Opaque);
+        let follows = follows && (request.api.owes_end() || request.api == Api::Opaque);
         let scanner = follows.then(|| Scanner::new(request.api, request.target.path()));
         Self { draft, body, scanner, held: BytesMut::new() }
     }
 
     /// The next piece to pass on; none at the end. A fault is kept in the draft.
-    fn poll_piece(&mut self, capture_bytes: usize, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_piece(&mut self, copier: &mut Copier, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             let piece = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
@@ -237,12 +246,12 @@ impl<B: Upstream> Flow<B> {
                     self.draft.error = Some(error);
                     return Poll::Ready(None);
                 }
-                None => return Poll::Ready(self.release_at_end(capture_bytes)),
+                None => return Poll::Ready(self.release_at_end(copier)),
             };
             self.stamp(&piece);
             let piece = self.whole_events(piece);
             if !piece.is_empty() {
-                note(&mut self.draft, &piece, capture_bytes);
+                copier.note(&mut self.draft, &piece);
                 return Poll::Ready(Some(piece));
             }
         }
@@ -281,12 +290,12 @@ impl<B: Upstream> Flow<B> {
     }
 
     /// What was held back goes out at a proper end: it is the engine's, if odd.
-    fn release_at_end(&mut self, capture_bytes: usize) -> Option<Bytes> {
+    fn release_at_end(&mut self, copier: &mut Copier) -> Option<Bytes> {
         if self.held.is_empty() || self.breaks_off() {
             return None;
         }
         let rest = self.held.copy_to_bytes(self.held.len());
-        note(&mut self.draft, &rest, capture_bytes);
+        copier.note(&mut self.draft, &rest);
         Some(rest)
     }
 
@@ -329,12 +338,19 @@ fn is_stream(head: &http::response::Parts) -> bool {
         && value(http::header::CONTENT_ENCODING).is_empty()
 }
 
-/// Copies a piece for the record, up to the limit.
-fn note(draft: &mut Draft, piece: &Bytes, capture_bytes: usize) {
-    let capture = &mut draft.response;
-    capture.total_bytes += piece.len() as u64;
-    let room = capture_bytes.saturating_sub(capture.body.len());
-    capture.body.extend_from_slice(&piece[..room.min(piece.len())]);
+impl Copier {
+    /// Copies a piece, up to the limits.
+    fn note(&mut self, draft: &mut Draft, piece: &Bytes) {
+        let capture = &mut draft.response;
+        capture.total_bytes += piece.len() as u64;
+        let wanted = piece.len().min(self.limit.saturating_sub(capture.body.len()));
+        if self.share.grow(wanted) {
+            capture.body.extend_from_slice(&piece[..wanted]);
+        } else {
+            // A copy with a hole would lie: what comes after is not copied either.
+            self.limit = 0;
+        }
+    }
 }
 
 /// Where the last whole event ends; 0 where none does.
