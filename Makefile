@@ -26,6 +26,7 @@ test: rust setup ## format, lints, build and every test, on real parts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo build --workspace
+	bash tests/fuzz/run.sh 10
 	cargo test --workspace
 
 bench: rust store-engine ## overhead of Weir against a plain proxy

@@ -167,7 +167,7 @@ def slot_freed(engine_port: int) -> float | None:
 
 
 def show_places(options: argparse.Namespace, weir: Child, logs: Path) -> None:
-    console = first_line(weir, "console ") or f"console  http://{HOST}:{options.console_port}/"
+    console = console_line(options, weir)
     print(f"""
   {console}
   clients  http://{HOST}:{options.data_port}/v1  (any OpenAI client; model "{MODEL}")
@@ -176,6 +176,36 @@ def show_places(options: argparse.Namespace, weir: Child, logs: Path) -> None:
   curl -N http://{HOST}:{options.data_port}/v1/chat/completions -H 'content-type: application/json' \\
     -d '{{"model":"{MODEL}","stream":true,"messages":[{{"role":"user","content":"What is a weir?"}}]}}'
 """, flush=True)
+
+
+def console_line(options: argparse.Namespace, weir: Child) -> str:
+    """Weir prints its token once; the link that logs in is kept beside it, readable by its owner only."""
+    data = options.data_dir or default_data_dir()
+    kept = data / "demo-console-token"
+    line = first_line(weir, "console ") or f"console http://{HOST}:{options.console_port}/"
+    if "token=" in line:
+        token = line.rsplit("token=", 1)[1]
+        kept.unlink(missing_ok=True)
+        with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(token)
+    elif newer(kept, data / "console-token"):
+        line = f"console http://{HOST}:{options.console_port}/login?token={kept.read_text()}"
+    return line.replace("console ", "console  ", 1)
+
+
+def default_data_dir() -> Path:
+    """Where Weir keeps its data when nothing is said."""
+    if state := os.environ.get("STATE_DIRECTORY"):
+        return Path(state)
+    shared = os.environ.get("XDG_DATA_HOME")
+    return (Path(shared) if shared else Path.home() / ".local" / "share") / "weir" / "data"
+
+
+def newer(kept: Path, hashed: Path) -> bool:
+    """Whether the kept token is the one that Weir knows: a token made since then would be newer."""
+    with contextlib.suppress(OSError):
+        return kept.stat().st_mtime_ns >= hashed.stat().st_mtime_ns
+    return False
 
 
 def wait(children: list[Child]) -> None:

@@ -23,6 +23,7 @@ struct Nobody;
 
 impl Observer for Nobody {
     fn seen(&self, _: &Record) {}
+    fn refused(&self, _: &Record) {}
     fn read(&self, _: &Record, _: &StoredExchange) {}
 }
 

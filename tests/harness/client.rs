@@ -199,6 +199,11 @@ impl Client {
         Ok(self.reads.last().map_or_else(Instant::now, |read| read.at))
     }
 
+    /// What has come and was not yet taken as a response's.
+    pub fn unread(&self) -> String {
+        String::from_utf8_lossy(&self.unread).into_owned()
+    }
+
     /// One read; none where the other side has closed in order.
     pub async fn read(&mut self) -> Result<Option<&Read>> {
         self.read_at_most(64 << 10).await

@@ -29,7 +29,17 @@ const PROBES: [(&str, &str, &str); 3] = [
     ("/metrics", "text/plain; version=0.0.4", "# TYPE scripted_up gauge\nscripted_up 1\n"),
 ];
 /// What other engines are asked for; this one does not know them.
-const FOREIGN_PROBES: [&str; 6] = ["/version", "/props", "/slots", "/info", "/get_server_info", "/get_model_info"];
+const FOREIGN_PROBES: [&str; 9] = [
+    "/version",
+    "/props",
+    "/slots",
+    "/info",
+    "/server_info",
+    "/get_server_info",
+    "/model_info",
+    "/get_model_info",
+    "/prometheus/metrics",
+];
 
 /// A request as it came.
 #[derive(Clone, Debug)]

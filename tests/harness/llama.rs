@@ -18,7 +18,7 @@ pub struct Llama {
     pub address: SocketAddr,
     /// Name of its model.
     pub model: String,
-    _process: Child,
+    process: Child,
 }
 
 /// What `setup.py paths --json` says.
@@ -77,16 +77,20 @@ impl Llama {
     /// Where it is not set up or does not start; the message says what to do.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Llama> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+        SHARED.get_or_init(|| Self::start(0))
     }
 
-    fn start() -> Self {
+    /// An engine of one's own, to be killed; port 0 is any free one. Blocks until it answers.
+    ///
+    /// # Panics
+    /// As [`Self::shared`].
+    pub fn start(port: u16) -> Self {
         let places = Places::get();
         let mut process = Command::new(there(&places.llama_python, "llama"))
             .arg(repository().join("deploy/llama/server.py"))
             .arg("--model")
             .arg(there(&places.llama_model, "llama"))
-            .args(["--alias", "smollm2", "--embeddings", "--stop-on-eof"])
+            .args(["--alias", "smollm2", "--embeddings", "--stop-on-eof", "--port", &port.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -98,6 +102,15 @@ impl Llama {
         let line: Line =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("llama.cpp did not start; its words are above"));
         let address = SocketAddr::from(([127, 0, 0, 1], line.port));
-        Self { url: line.url, address, model: line.model, _process: process }
+        Self { url: line.url, address, model: line.model, process }
+    }
+
+    /// Ends it as a crash does (`kill -9`).
+    ///
+    /// # Panics
+    /// Where it was waited for before.
+    pub fn kill(mut self) {
+        self.process.kill().expect("a child can be killed");
+        self.process.wait().expect("a child can be waited for");
     }
 }

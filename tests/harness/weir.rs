@@ -76,7 +76,11 @@ impl Setup {
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Weir {
         let folder = tempfile::Builder::new().prefix("weir-test-").tempdir();
-        let folder = folder.expect("a temporary folder can be made");
+        self.start_in(folder.expect("a temporary folder can be made")).await
+    }
+
+    /// Starts it in a folder that the test has prepared; its data lies in `data` there.
+    pub async fn start_in(self, folder: TempDir) -> Weir {
         Weir::start_in(self, Arc::new(folder), String::new()).await
     }
 }
@@ -183,12 +187,17 @@ impl Weir {
     /// Ends it without warning and starts it again on the same data, perhaps on other ports.
     pub async fn kill_and_restart(mut self) -> Self {
         self.kill().await;
-        Self::start_in(self.setup.clone(), self.folder.clone(), self.token.clone()).await
+        self.start_again().await
     }
 
     /// Asks it to end, waits for it, and starts it again on the same data.
     pub async fn restart(mut self) -> Self {
         self.terminate().await;
+        self.start_again().await
+    }
+
+    /// Starts it again on the same data, after its end.
+    pub async fn start_again(self) -> Self {
         Self::start_in(self.setup.clone(), self.folder.clone(), self.token.clone()).await
     }
 

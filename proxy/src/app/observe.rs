@@ -24,6 +24,10 @@ impl Observer for Observers {
         logs::access(record);
     }
 
+    fn refused(&self, record: &Record) {
+        self.metrics.observe(record);
+    }
+
     fn read(&self, record: &Record, row: &StoredExchange) {
         self.metrics.observe_stored(row);
         self.tracer.offer(record, Some(row));

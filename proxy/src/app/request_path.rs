@@ -10,8 +10,8 @@ use anyhow::Context;
 
 use crate::config::Config;
 use crate::exchange::draft::OnRefused;
-use crate::exchange::{Name, Outbox};
-use crate::inline::{Path, Policy, accept, admit, answer, engine, identify};
+use crate::exchange::{Budget, Name, Outbox};
+use crate::inline::{Path, Policy, admit, answer, engine, identify};
 
 /// What outlives a configuration.
 pub(super) struct Builder {
@@ -38,11 +38,10 @@ impl Builder {
             false => config.routes.clone(),
         };
         let policies = routes.iter().map(|route| policy(route, &engines)).collect();
-        let kept = before.filter(|before| before.config.tenants == config.tenants);
-        let tenants = match kept {
-            Some(before) => before.path.directory.tenants.clone(),
-            None => Arc::new(identify::Tenants::new(&config.tenants, default)),
-        };
+        let tenants = Arc::new(match before {
+            Some(before) => identify::Tenants::following(&before.path.directory.tenants, &config.tenants, default),
+            None => identify::Tenants::new(&config.tenants, default),
+        });
         let kept = before.filter(|before| before.config.limits == config.limits);
         let admission = match kept {
             Some(before) => before.path.admission.clone(),
@@ -50,7 +49,7 @@ impl Builder {
         };
         let path = Arc::new(Path {
             accept: config.server.clone(),
-            budget: before.map_or_else(|| accept::Budget::new(config.server.max_held_bytes), |b| b.path.budget.clone()),
+            budget: before.map_or_else(|| Budget::new(config.server.max_held_bytes), |b| b.path.budget.clone()),
             directory: identify::Directory { tenants, routes },
             admission,
             policies,

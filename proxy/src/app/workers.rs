@@ -37,7 +37,7 @@ impl Workers {
                     let _ = stopped.wait_for(|stop| *stop).await;
                 });
             };
-            let thread = std::thread::Builder::new().name(format!("weir-path-{number}"));
+            let thread = std::thread::Builder::new().name("weir-path".to_owned());
             threads.push(thread.spawn(work).context("a thread does not start")?);
         }
         Ok(Self { handles, threads, stop })

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -14,22 +15,56 @@ use crate::exchange::outbox::Gauge;
 use crate::exchange::stored::StoredGap;
 
 /// The spool's writer as the recorder sees it.
-pub(super) struct Disk(pub(super) spool::Writer);
+pub(super) struct Disk {
+    writer: spool::Writer,
+    complained: Option<Instant>,
+}
+
+/// Pause between two log lines about a spool that refuses; metrics and gaps have every record.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(60);
+
+impl Disk {
+    pub(super) fn new(writer: spool::Writer) -> Self {
+        Self { writer, complained: None }
+    }
+
+    fn complain(&mut self, fault: &spool::AppendError) {
+        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINT_EVERY) {
+            self.complained = Some(Instant::now());
+            tracing::warn!(%fault, "records may be lost; weir_recorder_lost_total and the gaps count them");
+        }
+    }
+}
+
+fn lost(fault: spool::AppendError) -> recorder::Lost {
+    match fault {
+        spool::AppendError::TooLarge { .. } => recorder::Lost::TooLarge,
+        spool::AppendError::Full(_) => recorder::Lost::SpoolFull,
+        spool::AppendError::Io(_) => recorder::Lost::SpoolFailed,
+    }
+}
 
 impl recorder::Sink for Disk {
     fn append(&mut self, payload: &[u8]) -> Result<(), recorder::Lost> {
-        self.0.append(payload).map(drop).map_err(|fault| match fault {
-            spool::AppendError::TooLarge { .. } => recorder::Lost::TooLarge,
-            spool::AppendError::Full(_) => recorder::Lost::SpoolFull,
-            spool::AppendError::Io(_) => recorder::Lost::SpoolFailed,
+        self.writer.append(payload).map(drop).map_err(|fault| {
+            self.complain(&fault);
+            lost(fault)
         })
     }
 
+    fn append_account(&mut self, payload: &[u8]) -> Result<(), recorder::Lost> {
+        self.writer.append_reserved(payload).map(drop).map_err(lost)
+    }
+
     fn flush(&mut self) -> Result<(), recorder::Waiting> {
-        if self.0.pending() == 0 {
-            return Ok(());
+        match self.writer.pending() {
+            0 => Ok(()),
+            waiting if self.writer.rests() => Err(recorder::Waiting(waiting)),
+            _ => self.writer.flush().map(drop).map_err(|fault| {
+                self.complain(&fault.source);
+                recorder::Waiting(fault.pending)
+            }),
         }
-        self.0.flush().map(drop).map_err(|fault| recorder::Waiting(fault.pending))
     }
 }
 

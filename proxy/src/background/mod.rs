@@ -50,8 +50,10 @@ pub struct Settings<'a> {
 
 /// Told of every record: those kept, those not sampled, and those that the outbox refused.
 pub trait Observer: Send + Sync {
-    /// Exactly once for each exchange.
+    /// Exactly once for each exchange that reached the recorder.
     fn seen(&self, record: &Record);
+    /// Exactly once for each that did not. Called on the request path: must not block.
+    fn refused(&self, record: &Record);
     /// Once for each exchange that reached the recorder, with what was read in the answer.
     fn read(&self, record: &Record, row: &StoredExchange);
 }
@@ -112,7 +114,7 @@ impl Background {
             inbox,
             gauge,
             keeper: keep,
-            sink: adapters::Disk(opened.writer),
+            sink: adapters::Disk::new(opened.writer),
             clock: recorder::MachineClock,
             metrics: recorder::Metrics::register(registry)?,
             instance: settings.instance.to_owned(),
@@ -123,7 +125,7 @@ impl Background {
     /// For drafts: counts records that the outbox refused.
     pub fn on_refused(&self) -> OnRefused {
         let observer = self.observer.clone();
-        Arc::new(move |record| observer.seen(record))
+        Arc::new(move |record| observer.refused(record))
     }
 
     /// Where the service tells what happened to it.

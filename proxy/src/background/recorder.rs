@@ -3,24 +3,26 @@
 //!
 //! Promises: it never makes the request path pay for a wake-up while traffic flows (it
 //! polls, and only blocks after a second without records); a loss is kept in memory until
-//! the sink has taken its [`StoredGap`], at most one per reason and second; on stop it
+//! the sink has taken its
+//! [`StoredGap`](crate::exchange::stored::StoredGap), at most one per reason and second; on stop it
 //! empties the outbox until the deadline, and what it could not empty is one more gap.
 //! What it must not know: sampling, redaction, disk; they come through [`Keeper`] and [`Sink`].
 
+mod gaps;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
-use uuid::Uuid;
 
 use crate::exchange::Record;
 use crate::exchange::outbox::{Gauge, Inbox};
-use crate::exchange::stored::{Stored, StoredGap};
+use crate::exchange::stored::Stored;
+use gaps::Gaps;
 
 /// Decides what is kept of a record.
 pub trait Keeper: Send {
@@ -36,6 +38,11 @@ pub trait Keeper: Send {
 pub trait Sink: Send {
     /// Takes one payload, or says why not.
     fn append(&mut self, payload: &[u8]) -> Result<(), Lost>;
+    /// Takes an account of losses where [`Self::append`] has no room: what is lost because the
+    /// disk queue is full must not be forgotten because it is full.
+    fn append_account(&mut self, payload: &[u8]) -> Result<(), Lost> {
+        self.append(payload)
+    }
     /// Makes safe what was taken; called after every batch. Errors are the payloads that stay
     /// in memory; the next flush tries them again.
     fn flush(&mut self) -> Result<(), Waiting>;
@@ -228,7 +235,7 @@ struct Work<K, S, C> {
 
 impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
     fn new(parts: Parts<K, S, C>) -> Self {
-        let gaps = Gaps { instance: parts.instance.clone(), open: Default::default() };
+        let gaps = Gaps::new(&parts.instance);
         Self { parts, gaps, refused: 0, out: Vec::new(), payload: Vec::new() }
     }
 
@@ -299,7 +306,7 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         if let Err(Waiting(payloads)) = self.parts.sink.flush() {
             tracing::error!(payloads, "the spool could not write what was still in memory");
         }
-        for gap in self.gaps.open.iter().filter_map(|open| open.gap.as_ref()) {
+        for gap in self.gaps.still_open() {
             tracing::error!(reason = gap.reason, lost = gap.lost, "the spool did not take the account of lost records");
         }
     }
@@ -321,9 +328,17 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
     }
 
     fn append(&mut self, stored: &Stored) -> Result<(), Lost> {
+        self.append_by(S::append, stored)
+    }
+
+    fn append_account(&mut self, stored: &Stored) -> Result<(), Lost> {
+        self.append_by(S::append_account, stored)
+    }
+
+    fn append_by(&mut self, way: fn(&mut S, &[u8]) -> Result<(), Lost>, stored: &Stored) -> Result<(), Lost> {
         self.payload.clear();
         rmp_serde::encode::write_named(&mut self.payload, stored).map_err(|_| Lost::Unencodable)?;
-        self.parts.sink.append(&self.payload)?;
+        way(&mut self.parts.sink, &self.payload)?;
         self.parts.metrics.kept.inc();
         self.parts.metrics.bytes.inc_by(self.payload.len() as u64);
         Ok(())
@@ -344,51 +359,12 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         let now = self.parts.clock.instant();
         for reason in Lost::ALL {
             let Some(gap) = self.gaps.due(reason, now, every) else { continue };
-            // A gap that the spool does not take stays open, grows, and is tried again.
-            let taken = self.append(&Stored::Gap(gap)).is_ok();
+            // A gap that the spool does not take stays open, grows, and is tried again. The room
+            // kept for accounts is small: it is for a stop, and for what waits long.
+            let gap = Stored::Gap(gap);
+            let pressing = every.is_zero() || self.gaps.waits_long(reason, now);
+            let taken = self.append(&gap).is_ok() || (pressing && self.append_account(&gap).is_ok());
             self.gaps.tried(reason, now, taken);
-        }
-    }
-}
-
-/// Losses that the sink has not taken yet, by reason.
-struct Gaps {
-    instance: String,
-    open: [Open; Lost::ALL.len()],
-}
-
-#[derive(Default)]
-struct Open {
-    gap: Option<StoredGap>,
-    tried: Option<Instant>,
-}
-
-impl Gaps {
-    fn lose(&mut self, reason: Lost, n: u64, now: SystemTime) {
-        let at = now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
-        let gap = self.open[reason as usize].gap.get_or_insert_with(|| StoredGap {
-            gap_id: Uuid::now_v7(),
-            from_at: at,
-            to_at: at,
-            reason: reason.as_str().to_owned(),
-            lost: 0,
-            instance: self.instance.clone(),
-        });
-        gap.lost += n;
-        gap.to_at = gap.to_at.max(at);
-    }
-
-    fn due(&self, reason: Lost, now: Instant, every: Duration) -> Option<StoredGap> {
-        let open = &self.open[reason as usize];
-        let early = open.tried.is_some_and(|tried| now.saturating_duration_since(tried) < every);
-        if early { None } else { open.gap.clone() }
-    }
-
-    fn tried(&mut self, reason: Lost, now: Instant, taken: bool) {
-        let open = &mut self.open[reason as usize];
-        open.tried = Some(now);
-        if taken {
-            open.gap = None;
         }
     }
 }

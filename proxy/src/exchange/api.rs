@@ -54,6 +54,11 @@ impl Api {
         }
     }
 
+    /// Whether a stream of this shape owes an end marker: `[DONE]`, `message_stop`, `response.completed`.
+    pub fn owes_end(self) -> bool {
+        matches!(self, Self::Chat | Self::Completions | Self::Responses | Self::Messages)
+    }
+
     /// Whether the request body must be a JSON object for Weir to accept it.
     pub fn takes_json(self) -> bool {
         !matches!(self, Self::Models | Self::Opaque)

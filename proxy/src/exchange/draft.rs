@@ -54,9 +54,16 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if self.record.is_some() {
-            let error = Error::new(Kind::ClientLeft, "the client closed the connection");
-            self.offer(Outcome::ClientLeft, Some(error));
+        if let Some(record) = &mut self.record {
+            let now = record.request.arrived.elapsed();
+            // An attempt under way ends with the exchange.
+            let left = record.attempts.last_mut().filter(|attempt| attempt.error == Some(Kind::ClientLeft));
+            left.into_iter().for_each(|attempt| attempt.took = now.saturating_sub(attempt.started));
+            let (outcome, error) = match std::thread::panicking() {
+                true => (Outcome::Failed, Error::new(Kind::Internal, "a fault of Weir ended the exchange")),
+                false => (Outcome::ClientLeft, Error::new(Kind::ClientLeft, "the client closed the connection")),
+            };
+            self.offer(outcome, Some(error));
         }
     }
 }

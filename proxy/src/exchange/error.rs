@@ -159,6 +159,11 @@ impl Error {
         Self { kind, message: message.into(), detail: String::new(), retry_after: None }
     }
 
+    /// Whether another engine may do better: it is the engine's fault, and there is time left.
+    pub fn is_replaceable(&self) -> bool {
+        self.kind.source() == Source::Engine && self.kind != Kind::TotalTimeout
+    }
+
     /// Adds what only the log may know.
     pub fn detail(mut self, detail: impl std::fmt::Display) -> Self {
         self.detail = detail.to_string();

@@ -5,6 +5,7 @@
 //! request path and the background, the only place where the two meet.
 
 pub mod api;
+pub mod budget;
 pub mod completion;
 pub mod conversation;
 pub mod draft;
@@ -20,6 +21,7 @@ pub mod trace;
 pub mod units;
 
 pub use api::Api;
+pub use budget::{Budget, Share};
 pub use draft::Draft;
 pub use engine::{EngineKind, Fingerprint};
 pub use error::{Error, Kind, Source};

@@ -127,8 +127,14 @@ impl Capture {
 
     /// Whether the answer is a stream of server-sent events.
     pub fn is_stream(&self) -> bool {
-        self.content_type.starts_with("text/event-stream")
+        is_event_stream(&self.content_type)
     }
+}
+
+/// Whether a `Content-Type` is that of server-sent events; case does not matter (RFC 9110, 8.3.1).
+pub fn is_event_stream(content_type: &str) -> bool {
+    const NAME: &str = "text/event-stream";
+    content_type.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME))
 }
 
 /// Moments of an exchange, counted from arrival of the request head; none where not reached.

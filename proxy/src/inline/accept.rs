@@ -8,7 +8,6 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -25,7 +24,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::exchange::{ByteSize, Error, Fault, Kind, Period};
+use crate::exchange::{Budget, ByteSize, Error, Fault, Kind, Period, Share};
+
+/// A client connection that is silent for so long is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// Bodies up to this size are cheaper to copy than the read buffer they lie in is to replace.
 const COPIED_BYTES: usize = 4 << 10;
@@ -46,13 +48,17 @@ pub struct Config {
     pub max_body_bytes: ByteSize,
     /// Largest header section; more is answered with 431.
     pub max_header_bytes: ByteSize,
-    /// Bytes of request bodies held at one time by all exchanges; beyond it new ones are
-    /// answered with 429.
+    /// Bytes of request bodies and of answers copied for the record that all exchanges hold
+    /// at one time; beyond it new requests are answered with 429 and copies end early.
     pub max_held_bytes: ByteSize,
-    /// How long a client may take to send its headers.
+    /// How long a client may take to send its headers, and how long its connection may lie
+    /// idle between two requests. Keep it above the idle time of balancers in front.
     pub header_timeout: Period,
     /// How long a client may take to send its body.
     pub body_timeout: Period,
+    /// How long a client may take to accept what was sent to it before its connection is cut,
+    /// so that one that stopped reading does not hold its place for ever.
+    pub stall_timeout: Period,
     /// How long answers under way may take to finish when Weir stops.
     pub drain_timeout: Period,
 }
@@ -65,8 +71,9 @@ impl Default for Config {
             max_body_bytes: ByteSize::mib(32),
             max_header_bytes: ByteSize::kib(64),
             max_held_bytes: ByteSize::mib(512),
-            header_timeout: Period::secs(30),
+            header_timeout: Period::secs(90),
             body_timeout: Period::secs(60),
+            stall_timeout: Period::secs(120),
             drain_timeout: Period::secs(30),
         }
     }
@@ -150,13 +157,11 @@ pub async fn serve<H, F, B>(
     http.timer(TokioTimer::new())
         .header_read_timeout(*config.header_timeout)
         .max_buf_size((config.max_header_bytes.bytes() + HEAD_SLACK_BYTES).max(8192))
-        .max_headers(256)
-        .half_close(false)
-        .preserve_header_case(true);
+        .half_close(false);
     let mut connections = tokio::task::JoinSet::new();
     for worker in workers.iter().cycle() {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, *config.stall_timeout) => accepted,
             _ = phase.wait_for(|phase| *phase != Phase::Open) => break,
         };
         let Ok((stream, place)) = accepted else {
@@ -186,6 +191,8 @@ pub async fn serve<H, F, B>(
         };
         connections.spawn_on(serving, worker);
     }
+    // Nobody is left waiting in a queue that is not served any more.
+    drop(listener);
     tokio::select! {
         () = async { while connections.join_next().await.is_some() {} } => {}
         _ = phase.wait_for(|phase| *phase == Phase::Closed) => {}
@@ -231,51 +238,24 @@ where
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    stall: Duration,
 ) -> std::io::Result<(std::net::TcpStream, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(&stream);
+    // Also finds clients that vanished without a word while an engine works for them.
+    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(stall))?;
     Ok((stream.into_std()?, place))
 }
 
-/// Bytes of request bodies held by all exchanges.
-#[derive(Clone, Debug)]
-pub struct Budget {
-    held: Arc<AtomicUsize>,
-    limit: usize,
-}
-
-/// A share of the budget, given back when dropped.
-#[derive(Debug)]
-pub struct Share {
-    budget: Budget,
-    bytes: usize,
-}
-
-impl Budget {
-    /// A budget of so many bytes.
-    pub fn new(limit: ByteSize) -> Self {
-        Self { held: Arc::default(), limit: limit.bytes() }
+/// Checks the head before the body is read.
+pub fn check_head(method: &http::Method, headers: &http::HeaderMap, config: &Config) -> Result<(), Error> {
+    if method == http::Method::CONNECT {
+        return Err(Error::new(Kind::InvalidRequest, "CONNECT is not served; this is no forward proxy"));
     }
-
-    fn take(&self, share: &mut Share, bytes: usize) -> Result<(), Error> {
-        share.bytes += bytes;
-        if self.held.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit {
-            let message = "too much request data is being worked on; try again shortly";
-            return Err(Error::new(Kind::Overloaded, message).retry_after(Duration::from_secs(1)));
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Checks the size of a head.
-pub fn check_head(headers: &http::HeaderMap, config: &Config) -> Result<(), Error> {
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if bytes <= config.max_header_bytes.bytes() {
         return Ok(());
@@ -286,7 +266,7 @@ pub fn check_head(headers: &http::HeaderMap, config: &Config) -> Result<(), Erro
 
 /// Reads a request body whole. A body in one piece is not copied.
 pub async fn read_body(body: Incoming, config: &Config, budget: &Budget) -> Result<(Bytes, Share), Error> {
-    let mut share = Share { budget: budget.clone(), bytes: 0 };
+    let mut share = budget.share();
     if body.is_end_stream() {
         return Ok((Bytes::new(), share));
     }
@@ -295,20 +275,23 @@ pub async fn read_body(body: Incoming, config: &Config, budget: &Budget) -> Resu
     if announced > limit {
         return Err(too_large(limit));
     }
-    let reading = collect(body, limit, budget, &mut share);
+    let reading = collect(body, limit, &mut share);
     let late = || Error::new(Kind::RequestTimeout, "the request body did not arrive in time");
     let body = tokio::time::timeout(*config.body_timeout, reading).await.unwrap_or_else(|_| Err(late()))?;
     Ok((body, share))
 }
 
-async fn collect(mut body: Incoming, limit: usize, budget: &Budget, share: &mut Share) -> Result<Bytes, Error> {
+async fn collect(mut body: Incoming, limit: usize, share: &mut Share) -> Result<Bytes, Error> {
     let announced = body.size_hint().exact().map_or(0, |n| n as usize);
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let left = |fault| Error::new(Kind::ClientLeft, "the request body broke off").detail(fault);
         let Ok(data) = frame.map_err(left)?.into_data() else { continue };
-        budget.take(share, data.len())?;
+        if !share.grow(data.len()) {
+            let message = "too much data is being worked on; try again shortly";
+            return Err(Error::new(Kind::Overloaded, message).retry_after(Duration::from_secs(1)));
+        }
         if first.len() + rest.len() + data.len() > limit {
             return Err(too_large(limit));
         }

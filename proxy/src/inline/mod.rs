@@ -23,7 +23,8 @@ use uuid::Uuid;
 
 use crate::exchange::draft::OnRefused;
 use crate::exchange::{
-    Api, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request, Timings, TraceContext,
+    Api, Budget, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request, Share, Timings,
+    TraceContext,
 };
 
 /// Everything an exchange meets on its way. Replaced as a whole when the configuration changes.
@@ -31,7 +32,7 @@ pub struct Path {
     /// Limits of heads and bodies.
     pub accept: accept::Config,
     /// Bytes of bodies held by all exchanges.
-    pub budget: accept::Budget,
+    pub budget: Budget,
     /// Tenants and routes.
     pub directory: identify::Directory,
     /// Places in flight.
@@ -55,8 +56,8 @@ pub struct Policy {
     pub settings: answer::Settings,
 }
 
-/// Held until the exchange is over: a tenant's seat, a place in flight, bytes of the budget.
-type Hold = (identify::Seat, admit::Place, accept::Share);
+/// Held until the exchange is over: a tenant's seat and a place in flight.
+type Hold = (identify::Seat, admit::Place);
 /// Body of every answer.
 pub type Body = answer::Body<engine::Body, Hold>;
 
@@ -64,13 +65,14 @@ pub type Body = answer::Body<engine::Body, Hold>;
 pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> http::Response<Body> {
     let (head, body) = incoming.into_parts();
     let mut draft = path.open(head);
-    let (policy, hold) = match path.let_in(&mut draft, body).await {
+    let (policy, hold, share) = match path.let_in(&mut draft, body).await {
         Ok(let_in) => let_in,
         Err(error) => return answer::refuse(draft, error),
     };
     // Here a cached answer will be given, and a shadow copy will leave.
     let id = draft.request.id;
-    let keep_alive = policy.settings.keep_alive.filter(|_| draft.request.facts.stream);
+    let streams = draft.request.facts.stream && draft.request.api != Api::Embeddings;
+    let keep_alive = policy.settings.keep_alive.filter(|_| streams);
     let commit = keep_alive.map_or_else(engine::Commit::default, |_| engine::Commit::ahead());
     let asking = engine::ask(policy.plan.clone(), draft, commit.clone());
     let (draft, begun) = match keep_alive {
@@ -81,14 +83,14 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
                 Ok(begun) => begun,
                 Err(_) => {
                     commit.pass();
-                    return answer::wait(id, Box::pin(async { apart(asking.await) }), hold, policy.settings);
+                    return answer::wait(id, Box::pin(async { apart(asking.await) }), (hold, share), policy.settings);
                 }
             }
         }
     };
     // Here critics will judge, and decide between pass, retry and escalate.
     match begun {
-        Ok(reply) => answer::pass(draft, reply.head, reply.body, hold, policy.settings),
+        Ok(reply) => answer::pass(draft, reply.head, reply.body, (hold, share), policy.settings),
         Err(error) => answer::refuse(draft, error),
     }
 }
@@ -127,22 +129,23 @@ impl Path {
         Draft::new(Box::new(record), self.outbox.clone(), self.on_refused.clone())
     }
 
-    /// accept → identify → admit: reads the body, finds tenant and route, takes a place.
-    async fn let_in(&self, draft: &mut Draft, body: Incoming) -> Result<(Policy, Hold), Error> {
-        accept::check_head(&draft.request.headers, &self.accept)?;
+    /// accept → identify → admit: finds the tenant, reads the body, finds the route, takes a place.
+    async fn let_in(&self, draft: &mut Draft, body: Incoming) -> Result<(Policy, Hold, Share), Error> {
+        accept::check_head(&draft.request.method, &draft.request.headers, &self.accept)?;
+        let tenant = self.directory.tenant(&mut draft.request.headers)?;
+        draft.tenant = tenant.name.clone();
         let (body, share) = accept::read_body(body, &self.accept, &self.budget).await?;
         draft.request.facts = match draft.request.api {
             api if api.takes_json() => Facts::read(&body)?,
             _ => Facts::read(&body).unwrap_or_default(),
         };
         draft.request.body = body;
-        let identity = self.directory.identify(&mut draft.request)?;
-        draft.tenant = identity.tenant;
-        draft.route = self.directory.routes[identity.route].name.clone();
+        let (route, seat) = self.directory.route(&draft.request, &tenant)?;
+        draft.route = self.directory.routes[route].name.clone();
         draft.timings.identified = Some(draft.elapsed());
         let place = self.admission.enter().await?;
         draft.timings.admitted = Some(draft.elapsed());
-        Ok((self.policies[identity.route].clone(), (identity.seat, place, share)))
+        Ok((self.policies[route].clone(), (seat, place), share))
     }
 }
 

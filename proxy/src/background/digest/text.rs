@@ -70,7 +70,10 @@ impl Pen<'_> {
 
     fn body(&mut self, kind: &str, body: &[u8], limit: usize) -> String {
         let most = limit.saturating_add(SLACK_BYTES).min(body.len());
-        let (text, finds) = self.redact.body(kind, String::from_utf8_lossy(&body[..most]));
+        let read = &body[..most];
+        // The lossy reader is slow where there is nothing to lose.
+        let text = std::str::from_utf8(read).map_or_else(|_| String::from_utf8_lossy(read), Cow::Borrowed);
+        let (text, finds) = self.redact.body(kind, text);
         self.finds = self.finds.saturating_add(finds);
         cut(text, limit)
     }

@@ -2,9 +2,11 @@
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
+use uuid::Uuid;
 
 use super::*;
 use crate::exchange::outbox::{Outbox, outbox};
@@ -56,6 +58,11 @@ impl Sink for Shelf {
             return Err(lost);
         }
         held.0.push(rmp_serde::from_slice(payload).unwrap());
+        Ok(())
+    }
+
+    fn append_account(&mut self, payload: &[u8]) -> Result<(), Lost> {
+        self.0.lock().unwrap().0.push(rmp_serde::from_slice(payload).unwrap());
         Ok(())
     }
 
@@ -200,6 +207,25 @@ fn losses_are_gathered_for_a_second_and_kept_until_the_sink_takes_them() {
     let held = bench.shelf.0.lock().unwrap();
     let Stored::Gap(first) = &held.0[0] else { panic!("no gap") };
     assert_eq!((first.from_at, first.to_at, first.instance.as_str()), (0, 400_000, "here"));
+}
+
+#[test]
+fn losses_at_a_full_spool_are_accounted_for_within_a_minute_and_at_the_stop() {
+    let (bench, mut work) = bench(100);
+    bench.shelf.refuse(Some(Lost::SpoolFull));
+    let mut lose = |seconds| {
+        bench.outbox.offer(record(1)).unwrap();
+        work.batch();
+        work.account(GAP_EVERY);
+        bench.hand.pass(Duration::from_secs(seconds));
+        bench.shelf.gaps()
+    };
+    assert_eq!(lose(59), []);
+    assert_eq!(lose(1), []);
+    assert_eq!(lose(5), [gap(Lost::SpoolFull, 3)]);
+    assert_eq!(lose(5).len(), 1, "the room kept for accounts is small");
+    work.drain(Duration::ZERO);
+    assert_eq!(bench.shelf.gaps(), [gap(Lost::SpoolFull, 3), gap(Lost::SpoolFull, 1)]);
 }
 
 #[test]

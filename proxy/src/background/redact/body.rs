@@ -13,6 +13,7 @@ use weir_critic::personal_data::Kind;
 use super::escape::Decoded;
 use super::json::{self, Literal, Marks, Role};
 use super::{Cut, Label, Redactor, count};
+use crate::exchange::record::is_event_stream;
 
 /// The form of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Shape {
     pub(super) fn of(content_type: &str, body: &str) -> Self {
         let json = body.trim_start().starts_with(['{', '[']);
         match content_type {
-            kind if kind.starts_with("text/event-stream") => Self::Events,
+            kind if is_event_stream(kind) => Self::Events,
             kind if json && ["ndjson", "jsonl", "json-seq"].iter().any(|word| kind.contains(word)) => Self::Lines,
             _ if json => Self::Json,
             _ => Self::Plain,

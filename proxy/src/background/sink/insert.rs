@@ -17,6 +17,9 @@ use super::{Config, Metrics, Table};
 /// writes per instance, and a pause that can be foretold can be tested.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
+/// How often the lag is told while rows wait for ClickHouse: an alarm on it must not lag itself.
+const TELL_LAG: Duration = Duration::from_secs(1);
+
 /// A stop was asked for before the rows were in.
 #[derive(Debug)]
 pub(super) struct Stopped;
@@ -136,12 +139,18 @@ impl Inserter {
 
     /// Waits; less when the store becomes ready meanwhile, not at all when Weir stops.
     pub(super) async fn pause(&mut self, pause: Duration) -> Result<(), Stopped> {
-        tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
-            // A store that is gone for good ends with Weir itself.
-            Ok(()) = self.clients.changed() => Ok(()),
-            _ = self.stop.wait_for(|stop| *stop) => Err(Stopped),
+        let until = tokio::time::Instant::now() + pause;
+        while tokio::time::Instant::now() < until {
+            self.tell_lag();
+            let next = until.min(tokio::time::Instant::now() + TELL_LAG);
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => {}
+                // A store that is gone for good ends with Weir itself.
+                Ok(()) = self.clients.changed() => return Ok(()),
+                _ = self.stop.wait_for(|stop| *stop) => return Err(Stopped),
+            }
         }
+        Ok(())
     }
 
     /// Publishes the age of the oldest record that is not stored.

@@ -37,7 +37,7 @@ pub enum Cause {
     TornTail,
     /// Checksum, order or header do not fit.
     Corrupt,
-    /// The segment is not there.
+    /// Records that were written are there no more: their segment is gone, or ends before them.
     Missing,
     /// The disk cannot read it.
     Unreadable,
@@ -178,7 +178,11 @@ impl Source {
             }
             (place.segment, place.offset, place.seq) = (segment.first, HEADER_BYTES as u64, segment.first);
         }
-        if place.offset >= segment.bytes || place.seq > place.want {
+        if place.offset == segment.bytes {
+            // Whole to its end: who is gone is a file behind it, or a tail cut between two records.
+            return Ok(Found::Broken(Cause::Missing));
+        }
+        if place.offset > segment.bytes || place.seq > place.want {
             return Ok(Found::Broken(Cause::TornTail));
         }
         let head = self.bytes(place.offset, RECORD_HEADER_BYTES, segment.bytes)?;

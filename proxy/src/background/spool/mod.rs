@@ -81,7 +81,7 @@ pub use gather::{Cause, Damage};
 pub use metrics::{Metrics, Reason};
 pub use reader::{Batch, Limits, ReadError, Reader};
 pub use recovery::{Error, Recovery, Spool};
-pub use writer::{Acknowledged, AppendError, FlushError, Pending, Writer};
+pub use writer::{Acknowledged, AppendError, FlushError, Pending, RESERVED_BYTES, Writer};
 
 /// Opens the spool in `config.directory`, makes it where it is missing, and recovers what is in
 /// it. Blocking; reads the newest segment whole.

@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::config::{Config, Fsync};
 use super::disk::write_all_at;
@@ -15,6 +15,13 @@ use super::format::{self, HEADER_BYTES, Header, RECORD_HEADER_BYTES, Seq};
 use super::ledger::{Segment, Shared};
 use super::metrics::Reason;
 use super::syncer::{self, Syncer};
+
+/// Room beyond the limits for accounts of what was lost at them: some hundred of them.
+pub const RESERVED_BYTES: u64 = 64 << 10;
+
+/// A flush that found the disk full is not repeated sooner for the sake of one more record:
+/// each would write a whole buffer and cut it off again.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// The writing side of a spool.
 #[derive(Debug)]
@@ -29,6 +36,8 @@ pub struct Writer {
     next: Seq,
     /// The last look at the file system found less than `min_free_bytes`.
     low_space: bool,
+    /// When a flush last found the disk full, while none has gone through since.
+    no_space_at: Option<Instant>,
     syncer: Option<Syncer>,
     /// Forced to the disk after a segment was made in it.
     directory: Arc<File>,
@@ -115,14 +124,35 @@ impl Writer {
         };
         let directory = Arc::new(File::open(&shared.directory)?);
         let (open, buffer) = (None, Vec::new());
-        let mut writer = Self { shared, config, open, buffer, buffered: 0, next, low_space: false, syncer, directory };
+        let mut writer = Self {
+            shared,
+            config,
+            open,
+            buffer,
+            buffered: 0,
+            next,
+            low_space: false,
+            no_space_at: None,
+            syncer,
+            directory,
+        };
         writer.look_at_space();
         Ok(writer)
     }
 
     /// Takes a record into memory. Flushes first where the buffer or the segment has no room for it.
     pub fn append(&mut self, payload: &[u8]) -> Result<Pending, AppendError> {
-        let taken = self.make_room(payload.len());
+        self.append_within(0, payload)
+    }
+
+    /// Takes a record of the few that must be kept even where the limits are reached: it may go
+    /// [`RESERVED_BYTES`] beyond `max_bytes`, and below `min_free_bytes`.
+    pub fn append_reserved(&mut self, payload: &[u8]) -> Result<Pending, AppendError> {
+        self.append_within(RESERVED_BYTES, payload)
+    }
+
+    fn append_within(&mut self, reserve: u64, payload: &[u8]) -> Result<Pending, AppendError> {
+        let taken = self.make_room(payload.len(), reserve);
         if let Err(fault) = taken {
             self.shared.metrics.refused(fault.reason()).inc();
             return Err(fault);
@@ -146,8 +176,10 @@ impl Writer {
         if let Err(fault) = self.write_out() {
             let source = AppendError::of(fault);
             self.shared.metrics.flush_failed(source.reason()).inc();
+            self.no_space_at = (source.reason() == Reason::NoSpace).then(Instant::now);
             return Err(FlushError { pending: records, source });
         }
+        self.no_space_at = None;
         Ok(Acknowledged { last_seq: Seq(self.next.0 - 1), records })
     }
 
@@ -156,23 +188,38 @@ impl Writer {
         self.buffered
     }
 
-    fn make_room(&mut self, payload: usize) -> Result<(), AppendError> {
+    /// Whether the disk was full a moment ago, so that it is too early for another flush.
+    pub fn rests(&self) -> bool {
+        self.no_space_at.is_some_and(|at| at.elapsed() < RETRY)
+    }
+
+    fn flush_for_room(&mut self) -> Result<(), AppendError> {
+        if self.rests() {
+            return Err(AppendError::Full(Reason::NoSpace));
+        }
+        self.flush().map(drop).map_err(|fault| fault.source)
+    }
+
+    fn make_room(&mut self, payload: usize, reserve: u64) -> Result<(), AppendError> {
         if payload as u64 > self.config.max_record_bytes.0 {
             return Err(AppendError::TooLarge { bytes: payload, limit: self.config.max_record_bytes.0 });
         }
         let record = RECORD_HEADER_BYTES + payload;
         if self.buffered > 0 && self.buffer.len() + record > self.config.buffer_bytes.bytes() {
-            self.flush().map_err(|fault| fault.source)?;
+            self.flush_for_room()?;
         }
         let filled = self.open.as_ref().map_or(0, |open| open.flushed_bytes) + self.buffer.len() as u64;
         if self.open.is_some() && filled + record as u64 > self.config.segment_bytes.0 {
-            self.flush().map_err(|fault| fault.source)?;
+            self.flush_for_room()?;
             self.open = None;
         }
         let header = if self.open.is_some() { 0 } else { HEADER_BYTES };
         let held = self.shared.ledger().bytes() + self.buffer.len() as u64;
-        if held + (header + record) as u64 > self.config.max_bytes.0 {
+        if held + (header + record) as u64 > self.config.max_bytes.0 + reserve {
             return Err(AppendError::Full(Reason::Full));
+        }
+        if reserve > 0 {
+            return Ok(());
         }
         if self.low_space {
             self.look_at_space();

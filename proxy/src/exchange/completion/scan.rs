@@ -98,7 +98,7 @@ impl Scanner {
 
     /// Whether this shape owes an end marker at all; native streams of engines do not.
     pub fn owes_end(&self) -> bool {
-        matches!(self.api, Api::Chat | Api::Completions | Api::Responses | Api::Messages)
+        self.api.owes_end()
     }
 
     /// Whether an error event was seen.

@@ -18,7 +18,7 @@ use hyper::body::{Frame, SizeHint};
 pub use failure::{body_of, event_of, status_of};
 pub use relay::{Relay, Settings};
 
-use crate::exchange::{Api, Draft, Error, ExchangeId, Outcome, Source};
+use crate::exchange::{Draft, Error, ExchangeId, Kind, Outcome, Share, Source};
 
 /// The exchange's id, on every answer.
 pub const EXCHANGE: HeaderName = HeaderName::from_static("x-weir-exchange");
@@ -52,13 +52,15 @@ pub fn refuse<B, H>(mut draft: Draft, error: Error) -> http::Response<Body<B, H>
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(wait) = error.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        // Rounded up: a client that is told too little comes back too soon.
+        headers.insert(header::RETRY_AFTER, HeaderValue::from((wait.as_secs_f64().ceil() as u64).max(1)));
     }
-    if error.kind == crate::exchange::Kind::Unauthorized {
+    if error.kind == Kind::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     sign(headers, draft.request.id, draft.attempts.len());
     let outcome = match error.kind.source() {
+        Source::Client if error.kind == Kind::ClientLeft => Outcome::ClientLeft,
         Source::Client => Outcome::Refused,
         Source::Weir if draft.attempts.is_empty() => Outcome::Refused,
         _ => Outcome::Failed,
@@ -67,12 +69,13 @@ pub fn refuse<B, H>(mut draft: Draft, error: Error) -> http::Response<Body<B, H>
     response
 }
 
-/// The engine's answer: head as it came, body through `relay`.
+/// The engine's answer: head as it came, body through `relay`. What must be held until it is
+/// over comes with the exchange's share of the budget.
 pub fn pass<B: Upstream, H>(
     mut draft: Draft,
-    head: http::response::Parts,
+    mut head: http::response::Parts,
     body: B,
-    hold: H,
+    hold: (H, Share),
     settings: Settings,
 ) -> http::Response<Body<B, H>> {
     if body.is_end_stream() {
@@ -83,7 +86,12 @@ pub fn pass<B: Upstream, H>(
     draft.response.content_type = text(header::CONTENT_TYPE);
     draft.response.content_encoding = text(header::CONTENT_ENCODING);
     let (id, attempts) = (draft.request.id, draft.attempts.len());
-    let mut response = http::Response::from_parts(head, Body::Relay(Box::new(Relay::new(draft, body, hold, settings))));
+    let relay = Relay::new(draft, body, hold, settings);
+    if relay.may_add() {
+        // A length that the engine announced would cut off what comes after an added comment.
+        head.headers.remove(header::CONTENT_LENGTH);
+    }
+    let mut response = http::Response::from_parts(head, Body::Relay(Box::new(relay)));
     sign(response.headers_mut(), id, attempts);
     response
 }
@@ -103,7 +111,7 @@ fn pass_empty<B, H>(mut draft: Draft, head: http::response::Parts) -> http::Resp
 pub fn wait<B: Upstream, H>(
     id: ExchangeId,
     asking: relay::Asking<B>,
-    hold: H,
+    hold: (H, Share),
     settings: Settings,
 ) -> http::Response<Body<B, H>> {
     let mut response = http::Response::new(Body::Relay(Box::new(Relay::waiting(asking, hold, settings))));
@@ -122,11 +130,6 @@ fn sign(headers: &mut HeaderMap, id: ExchangeId, attempts: usize) {
     if attempts > 0 {
         headers.insert(ATTEMPTS, HeaderValue::from(attempts));
     }
-}
-
-/// Whether an answer to this API is a stream whose proper end can be told.
-fn has_known_end(api: Api) -> bool {
-    matches!(api, Api::Chat | Api::Completions | Api::Responses | Api::Messages)
 }
 
 impl<B, H> http_body::Body for Body<B, H>

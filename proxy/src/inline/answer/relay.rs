@@ -15,9 +15,10 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
 
-use super::{Upstream, event_of, has_known_end};
+use super::{Upstream, event_of};
 use crate::exchange::completion::Scanner;
-use crate::exchange::{Api, Draft, Error, Kind, Outcome};
+use crate::exchange::record::is_event_stream;
+use crate::exchange::{Api, Draft, Error, Kind, Outcome, Share};
 
 /// What an engine client gives back: the draft, and the answer's head and body.
 pub(super) type Asking<B> = Pin<Box<dyn Future<Output = (Draft, Result<(http::response::Parts, B), Error>)> + Send>>;
@@ -39,7 +40,8 @@ pub struct Settings {
 /// An answer under way. `H` is whatever must be held until it is over.
 pub struct Relay<B, H> {
     state: State<B>,
-    settings: Settings,
+    copier: Copier,
+    keep_alive: Option<Duration>,
     /// Armed lazily, like the limits of the engine's body.
     timer: Option<Pin<Box<Sleep>>>,
     last_sent: Instant,
@@ -53,6 +55,12 @@ enum State<B> {
     Done,
 }
 
+/// Copies an answer for its record, as far as the route and the budget of all exchanges allow.
+struct Copier {
+    limit: usize,
+    share: Share,
+}
+
 struct Flow<B> {
     draft: Draft,
     body: B,
@@ -64,19 +72,30 @@ struct Flow<B> {
 
 impl<B: Upstream, H> Relay<B, H> {
     /// Relays an answer that has begun.
-    pub(super) fn new(draft: Draft, body: B, hold: H, settings: Settings) -> Self {
+    pub(super) fn new(draft: Draft, body: B, hold: (H, Share), settings: Settings) -> Self {
         let mut relay = Self::with(State::Done, hold, settings);
         relay.state = State::Flowing(Flow::new(draft, body));
         relay
     }
 
     /// Keeps the stream alive until the engine begins.
-    pub(super) fn waiting(asking: Asking<B>, hold: H, settings: Settings) -> Self {
-        Self::with(State::Waiting(asking), hold, settings)
+    pub(super) fn waiting(asking: Asking<B>, hold: (H, Share), settings: Settings) -> Self {
+        let mut relay = Self::with(State::Waiting(asking), hold, settings);
+        // The period has passed before the head could go out: the first comment goes with it.
+        let due = settings.keep_alive.and_then(|period| relay.last_sent.checked_sub(period));
+        relay.last_sent = due.unwrap_or(relay.last_sent);
+        relay
     }
 
-    fn with(state: State<B>, hold: H, settings: Settings) -> Self {
-        Self { state, settings, timer: None, last_sent: Instant::now(), _hold: hold }
+    fn with(state: State<B>, (hold, share): (H, Share), settings: Settings) -> Self {
+        let copier = Copier { limit: settings.capture_bytes, share };
+        let keep_alive = settings.keep_alive;
+        Self { state, copier, keep_alive, timer: None, last_sent: Instant::now(), _hold: hold }
+    }
+
+    /// Whether comments or an error event may be added to what the engine sends.
+    pub(super) fn may_add(&self) -> bool {
+        matches!(&self.state, State::Flowing(flow) if flow.scanner.is_some())
     }
 
     /// Whether nothing more will come.
@@ -93,7 +112,7 @@ impl<B: Upstream, H> Relay<B, H> {
             }
         }
         let State::Flowing(flow) = &mut self.state else { return Poll::Ready(None) };
-        match flow.poll_piece(self.settings.capture_bytes, cx) {
+        match flow.poll_piece(&mut self.copier, cx) {
             Poll::Pending => self.poll_keep_alive(cx),
             Poll::Ready(Some(piece)) => {
                 self.last_sent = Instant::now();
@@ -119,15 +138,18 @@ impl<B: Upstream, H> Relay<B, H> {
         draft.status = 200;
         draft.response.content_type = "text/event-stream".to_owned();
         let fault = match begun {
-            Ok((head, body)) if head.status.is_success() => {
+            Ok((head, body)) if is_stream(&head) => {
                 self.state = State::Flowing(Flow::new(draft, body));
                 return self.poll_next(cx);
+            }
+            Ok((head, _)) if head.status.is_success() => {
+                Error::new(Kind::EngineInvalid, "the engine answered a stream with something else")
             }
             Ok((head, _)) => Error::new(Kind::EngineStatus, format!("the engine answered with status {}", head.status)),
             Err(error) => error,
         };
         let event = Bytes::from(event_of(draft.request.api, &fault));
-        note(&mut draft, &event, self.settings.capture_bytes);
+        self.copier.note(&mut draft, &event);
         self.state = State::Done;
         draft.finish(Outcome::Failed, Some(fault));
         Poll::Ready(Some(Ok(event)))
@@ -143,8 +165,10 @@ impl<B: Upstream, H> Relay<B, H> {
         // A broken plain answer has no way to say so: its connection is cut.
         let last = match &flow.scanner {
             Some(_) => {
-                let event = Bytes::from(event_of(flow.draft.request.api, &fault));
-                note(&mut flow.draft, &event, self.settings.capture_bytes);
+                // Where a part of an overlong event went out, its line must end first.
+                let gap = if flow.is_between_events() { "" } else { "\n\n" };
+                let event = Bytes::from(format!("{gap}{}", event_of(flow.draft.request.api, &fault)));
+                self.copier.note(&mut flow.draft, &event);
                 Ok(event)
             }
             None => Err(fault.clone()),
@@ -153,25 +177,14 @@ impl<B: Upstream, H> Relay<B, H> {
         Some(last)
     }
 
-    fn finish(&mut self, fault: Option<Error>) {
-        let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Done) else { return };
-        let said_error = flow.scanner.as_ref().is_some_and(Scanner::failed);
-        let outcome = match &fault {
-            Some(_) => Outcome::Broken,
-            None if flow.draft.status >= 400 => Outcome::EngineError,
-            None if said_error => Outcome::Broken,
-            None => Outcome::Complete,
-        };
-        flow.draft.finish(outcome, fault);
-    }
-
     /// A comment, where the stream was silent for too long and stands between two events.
     fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let Some(period) = self.settings.keep_alive else { return Poll::Pending };
+        let Some(period) = self.keep_alive else { return Poll::Pending };
         let fits = match &self.state {
             State::Waiting(_) => true,
-            State::Flowing(flow) => flow.scanner.as_ref().is_some_and(Scanner::at_boundary),
-            State::Done => false,
+            State::Flowing(Flow { scanner: Some(scanner), .. }) => scanner.at_boundary(),
+            // A plain answer can take no comment: no timer for it.
+            State::Flowing(_) | State::Done => return Poll::Pending,
         };
         loop {
             let due = self.last_sent + period;
@@ -187,30 +200,58 @@ impl<B: Upstream, H> Relay<B, H> {
     }
 }
 
+impl<B, H> Relay<B, H> {
+    fn finish(&mut self, fault: Option<Error>) {
+        let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Done) else { return };
+        let said_error = flow.scanner.as_ref().is_some_and(Scanner::failed);
+        let outcome = match &fault {
+            Some(_) => Outcome::Broken,
+            None if flow.draft.status >= 400 => Outcome::EngineError,
+            None if said_error => Outcome::Broken,
+            None => Outcome::Complete,
+        };
+        flow.draft.finish(outcome, fault);
+    }
+}
+
+/// Clients close when they have seen the end marker; that the engine's last chunk came later
+/// does not make them leave early.
+impl<B, H> Drop for Relay<B, H> {
+    fn drop(&mut self) {
+        if let State::Flowing(flow) = &self.state
+            && flow.has_ended()
+        {
+            self.finish(None);
+        }
+    }
+}
+
 impl<B: Upstream> Flow<B> {
     fn new(draft: Draft, body: B) -> Self {
         let request = &draft.request;
         let follows = draft.response.is_stream() && draft.response.content_encoding.is_empty();
-        let follows = follows && (has_known_end(request.api) || request.api == Api::Opaque);
+        let follows = follows && (request.api.owes_end() || request.api == Api::Opaque);
         let scanner = follows.then(|| Scanner::new(request.api, request.target.path()));
         Self { draft, body, scanner, held: BytesMut::new() }
     }
 
     /// The next piece to pass on; none at the end. A fault is kept in the draft.
-    fn poll_piece(&mut self, capture_bytes: usize, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_piece(&mut self, copier: &mut Copier, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             let piece = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                // The end was here already: what comes after it is nobody's loss.
+                Some(Err(_)) if self.has_ended() => return Poll::Ready(None),
                 Some(Err(error)) => {
                     self.draft.error = Some(error);
                     return Poll::Ready(None);
                 }
-                None => return Poll::Ready(self.release_at_end(capture_bytes)),
+                None => return Poll::Ready(self.release_at_end(copier)),
             };
             self.stamp(&piece);
             let piece = self.whole_events(piece);
             if !piece.is_empty() {
-                note(&mut self.draft, &piece, capture_bytes);
+                copier.note(&mut self.draft, &piece);
                 return Poll::Ready(Some(piece));
             }
         }
@@ -249,17 +290,22 @@ impl<B: Upstream> Flow<B> {
     }
 
     /// What was held back goes out at a proper end: it is the engine's, if odd.
-    fn release_at_end(&mut self, capture_bytes: usize) -> Option<Bytes> {
+    fn release_at_end(&mut self, copier: &mut Copier) -> Option<Bytes> {
         if self.held.is_empty() || self.breaks_off() {
             return None;
         }
         let rest = self.held.copy_to_bytes(self.held.len());
-        note(&mut self.draft, &rest, capture_bytes);
+        copier.note(&mut self.draft, &rest);
         Some(rest)
     }
 
     fn breaks_off(&self) -> bool {
         self.scanner.as_ref().is_some_and(|s| s.owes_end() && !s.ended() && !s.failed()) && self.draft.status < 400
+    }
+
+    /// Whether an event may be put in without breaking another.
+    fn is_between_events(&self) -> bool {
+        !self.held.is_empty() || self.scanner.as_ref().is_some_and(Scanner::at_boundary)
     }
 
     /// Whether everything that came went on and nothing is owed.
@@ -277,12 +323,34 @@ impl<B: Upstream> Flow<B> {
     }
 }
 
-/// Copies a piece for the record, up to the limit.
-fn note(draft: &mut Draft, piece: &Bytes, capture_bytes: usize) {
-    let capture = &mut draft.response;
-    capture.total_bytes += piece.len() as u64;
-    let room = capture_bytes.saturating_sub(capture.body.len());
-    capture.body.extend_from_slice(&piece[..room.min(piece.len())]);
+impl<B> Flow<B> {
+    /// Whether the stream's end marker went out.
+    fn has_ended(&self) -> bool {
+        self.held.is_empty() && self.scanner.as_ref().is_some_and(Scanner::ended)
+    }
+}
+
+/// Whether a head begins a stream that the client, who was promised one, can read.
+fn is_stream(head: &http::response::Parts) -> bool {
+    let value = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    head.status.is_success()
+        && is_event_stream(value(http::header::CONTENT_TYPE))
+        && value(http::header::CONTENT_ENCODING).is_empty()
+}
+
+impl Copier {
+    /// Copies a piece, up to the limits.
+    fn note(&mut self, draft: &mut Draft, piece: &Bytes) {
+        let capture = &mut draft.response;
+        capture.total_bytes += piece.len() as u64;
+        let wanted = piece.len().min(self.limit.saturating_sub(capture.body.len()));
+        if self.share.grow(wanted) {
+            capture.body.extend_from_slice(&piece[..wanted]);
+        } else {
+            // A copy with a hole would lie: what comes after is not copied either.
+            self.limit = 0;
+        }
+    }
 }
 
 /// Where the last whole event ends; 0 where none does.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use http::header;
+use http_body::Body as _;
 use tokio::time::timeout;
 
 use super::body::Body;
@@ -16,7 +18,10 @@ use super::pool::Checkout;
 use super::replica::{Call, Replica, strip_hop_by_hop};
 use super::{Engine, wire};
 use crate::exchange::record::Answerer;
-use crate::exchange::{Attempt, Draft, Error, Kind};
+use crate::exchange::{Attempt, Draft, Error, Kind, Source};
+
+/// A reused connection that the engine had closed shows so within this time.
+const STALE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Which engines to ask and how often.
 #[derive(Clone)]
@@ -66,11 +71,12 @@ pub async fn ask(plan: Arc<Plan>, mut draft: Draft, commit: Commit) -> (Draft, R
         let Some((engine, replica)) = plan.choose(&tried) else { break };
         let outcome = attempt(engine, replica, plan.total_timeout, &mut draft).await;
         tried.push(replica.clone());
-        let may_go_on = !commit.is_passed() && tried.len() < plan.max_attempts && plan.choose(&tried).is_some();
+        let may_go_on = || !commit.is_passed() && tried.len() < plan.max_attempts && plan.choose(&tried).is_some();
         match outcome {
-            Ok(reply) if reply.head.status.is_server_error() && may_go_on => {}
+            Ok(reply) if reply.head.status.is_server_error() && may_go_on() => {}
             Ok(reply) => return (draft, Ok(reply)),
-            Err(error) if may_go_on => last = Some(error),
+            // Out of time, or no fault of the engine: another one could only be blamed for it.
+            Err(error) if error.is_replaceable() && may_go_on() => last = Some(error),
             Err(error) => return (draft, Err(error)),
         }
     }
@@ -100,6 +106,12 @@ async fn attempt(
     total: Option<Duration>,
     draft: &mut Draft,
 ) -> Result<Reply, Error> {
+    // The time that the client took to send its request, and the queue, are not the engine's.
+    let from = draft.timings.admitted.unwrap_or_default();
+    let deadline = draft.request.arrived + from + total.unwrap_or(*engine.config.total_timeout);
+    if Instant::now() >= deadline {
+        return Err(Error::new(Kind::TotalTimeout, "the engine did not answer in time"));
+    }
     let started = draft.elapsed();
     draft.engine = Some(Answerer {
         engine: replica.engine.clone(),
@@ -107,20 +119,30 @@ async fn attempt(
         replica: replica.authority.clone(),
         fingerprint: replica.fingerprint.load_full(),
     });
+    // Stays so where the client leaves while the engine is waited for.
+    draft.attempts.push(Attempt {
+        engine: replica.engine.clone(),
+        replica: replica.authority.clone(),
+        started,
+        took: Duration::ZERO,
+        status: 0,
+        error: Some(Kind::ClientLeft),
+    });
     let mut call = replica.begin();
-    let total = total.unwrap_or(*engine.config.total_timeout);
-    let deadline = tokio::time::Instant::from_std(draft.request.arrived + total);
-    let begun = begin(engine, &mut call, deadline, draft).await;
+    let begun = begin(engine, &mut call, deadline.into(), draft).await;
     let (status, error) = match &begun {
         Ok((head, _)) => (head.status.as_u16(), head.status.is_server_error().then_some(Kind::EngineStatus)),
         Err(error) => (0, Some(error.kind)),
     };
-    if error.is_some() {
-        call.failed();
+    match error {
+        Some(kind) if kind.source() == Source::Engine => call.failed(),
+        Some(_) => {}
+        None => call.began(),
     }
     let took = draft.elapsed().saturating_sub(started);
-    let (engine, replica) = (replica.engine.clone(), replica.authority.clone());
-    draft.attempts.push(Attempt { engine, replica, started, took, status, error });
+    if let Some(attempt) = draft.attempts.last_mut() {
+        (attempt.took, attempt.status, attempt.error) = (took, status, error);
+    }
     begun.map(|(head, body)| Reply { head, body: body.owned_by(call) })
 }
 
@@ -142,9 +164,18 @@ async fn begin(
         let (wire, response) = send(call, *config.connect_timeout, draft).await?;
         draft.timings.head = Some(draft.elapsed());
         let (mut head, incoming) = response.into_parts();
+        if head.headers.contains_key(header::TRANSFER_ENCODING) {
+            // RFC 9112, 6.3: the chunks say where the body ends, and a length beside them lies.
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
         strip_hop_by_hop(&mut head.headers);
+        // The client's connection is HTTP/1.1 whatever the engine spoke: only its chunks can tell a cut from an end.
+        head.version = http::Version::HTTP_11;
         let mut body = Body::new(wire, incoming, call.replica.clone(), *config.inter_token_timeout, deadline);
         body.first().await?;
+        if stream && head.status == http::StatusCode::OK && draft.request.api.owes_end() && body.is_end_stream() {
+            return Err(Error::new(Kind::EngineBroke, "the engine ended its stream before it began"));
+        }
         Ok((head, body))
     };
     timeout(limit.saturating_duration_since(tokio::time::Instant::now()), waiting).await.unwrap_or(Err(late))
@@ -166,9 +197,12 @@ async fn send(
         };
         draft.timings.sent = Some(draft.elapsed());
         let request = replica.outbound(&draft.request, &draft.trace)?;
+        let sent = Instant::now();
         match wire.send(request).await {
             Ok(response) => return Ok((wire, response)),
-            Err(unsent) if reused && (unsent.request.is_some() || unsent.error.is_incomplete_message()) => {}
+            Err(unsent) if reused && unsent.request.is_some() => {}
+            // An engine that worked on the request before it closed has failed.
+            Err(unsent) if reused && sent.elapsed() < STALE_WITHIN && was_closed(&unsent.error) => {}
             Err(unsent) if unsent.error.is_parse() => {
                 let error = Error::new(Kind::EngineInvalid, "the engine's answer is not valid HTTP");
                 return Err(error.detail(unsent.error));
@@ -179,4 +213,13 @@ async fn send(
             }
         }
     }
+}
+
+/// Whether the connection was closed or cut before any byte of an answer: an engine that
+/// closes while a long request is still coming in sends RST, not FIN.
+fn was_closed(error: &hyper::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let cut = cause.is_some_and(|io| matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset));
+    error.is_incomplete_message() || cut
 }

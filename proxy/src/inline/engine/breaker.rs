@@ -72,6 +72,8 @@ pub enum State {
 pub enum Event {
     /// A call is about to be made to this replica.
     Call,
+    /// The engine began an answer: it is alive, if not yet proven.
+    Began,
     /// The engine answered properly (a 4xx included).
     Success,
     /// The engine failed.
@@ -124,6 +126,8 @@ pub fn step(state: State, event: Event, now: Instant, config: &Config) -> State 
             State::Trial { since: now, times }
         }
         (State::Trial { times, .. }, Event::Failure) => opened(times + 1, now, config),
+        // One more fault opens it again, but nobody waits for the trial's last token.
+        (State::Trial { .. }, Event::Began) => State::Closed { failures: config.failures - 1 },
         (State::Trial { times, .. }, Event::Withdrawn) => State::Open { until: now, times },
         (_, Event::Success) => State::default(),
         (state, _) => state,
@@ -165,6 +169,15 @@ mod tests {
         assert_eq!(step(trial, Event::Success, now, &config), State::default());
         let left = step(trial, Event::Withdrawn, now + Duration::from_millis(2500), &config);
         assert!(left.admits(&config, now + Duration::from_millis(2500)), "a client that left proves nothing");
+    }
+
+    #[test]
+    fn a_trial_that_began_its_answer_lets_others_in_and_one_fault_shuts_them_out() {
+        let (config, now) = (Config { failures: 3, ..Config::default() }, Instant::now());
+        let began = step(State::Trial { since: now, times: 2 }, Event::Began, now, &config);
+        assert!(began.admits(&config, now));
+        assert!(matches!(step(began, Event::Failure, now, &config), State::Open { .. }));
+        assert_eq!(step(began, Event::Success, now, &config), State::default());
     }
 
     #[test]

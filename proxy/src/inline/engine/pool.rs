@@ -77,17 +77,23 @@ impl Pool {
             return;
         }
         let mut idle = self.idle();
-        if idle.len() >= self.max_idle {
-            idle.remove(0);
-        }
+        let evicted = (idle.len() >= self.max_idle && !idle.is_empty()).then(|| idle.remove(0));
         idle.push((wire, Instant::now()));
+        // Closing a socket is a system call: not under the lock.
+        drop(idle);
+        drop(evicted);
     }
 
-    /// Closes connections that lay idle too long or were closed by the engine.
+    /// Closes connections that lay idle too long. Runs beside the request path, so the locks
+    /// are held for a moment only.
     pub fn sweep(&self) {
-        let limit = self.idle_timeout;
         for idle in &self.idle {
-            lock(idle).retain_mut(|(wire, since)| since.elapsed() < limit && wire.is_ready());
+            let old: Vec<_> = {
+                let mut idle = lock(idle);
+                let count = idle.iter().take_while(|(_, since)| since.elapsed() >= self.idle_timeout).count();
+                idle.drain(..count).collect()
+            };
+            drop(old);
         }
     }
 

@@ -134,9 +134,14 @@ async fn get(replica: &Replica, path: &str, limit: Duration) -> Option<(u16, Byt
             let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await.ok()?;
             Some((status, body.to_bytes()))
         };
+        // A connection that closes after its answer has still given it.
+        let driving = async {
+            let _ = connection.await;
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             answer = exchange => answer,
-            _ = connection => None,
+            () = driving => None,
         }
     };
     tokio::time::timeout(limit, asking).await.ok()?

@@ -119,13 +119,17 @@ impl Replica {
 
     /// Tells the breaker what happened.
     pub fn report(&self, event: Event) {
-        let mut state = self.breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let next = breaker::step(*state, event, Instant::now(), &self.breaker_config);
-        if next.gauge() != state.gauge() {
-            self.metrics.breaker.set(next.gauge());
-            tracing::warn!(engine = %self.engine, replica = %self.authority, from = ?*state, to = ?next, "breaker changed");
+        let (before, after) = {
+            let mut state = self.breaker.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let before = *state;
+            *state = breaker::step(before, event, Instant::now(), &self.breaker_config);
+            (before, *state)
+        };
+        // Outside the lock: writing a log line may block.
+        if before.gauge() != after.gauge() {
+            self.metrics.breaker.set(after.gauge());
+            tracing::warn!(engine = %self.engine, replica = %self.authority, ?before, ?after, "breaker changed");
         }
-        *state = next;
     }
 
     /// Whether the last probes reached it.
@@ -165,6 +169,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// The engine began its answer.
+    pub fn began(&mut self) {
+        self.replica.report(Event::Began);
+    }
+
     /// The engine answered properly.
     pub fn succeeded(&mut self) {
         self.settle(Event::Success);
@@ -196,8 +205,11 @@ fn traceparent(trace: &TraceContext) -> HeaderValue {
     HeaderValue::from_bytes(&trace.format()).expect("hex digits and dashes are a header value")
 }
 
-const HOP_BY_HOP: [HeaderName; 8] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
+    // Answered by us already.
+    header::EXPECT,
+    HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -237,6 +249,7 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("te", "trailers"),
             ("upgrade", "h2c"),
+            ("proxy-connection", "keep-alive"),
             ("x-unknown", "stays"),
             ("content-type", "application/json"),
         ] {

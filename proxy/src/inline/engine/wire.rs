@@ -27,12 +27,14 @@ const JOIN_BYTES: usize = 64 << 10;
 /// An open connection.
 pub struct Wire {
     sender: SendRequest<Full<Bytes>>,
-    connection: Pin<Box<Connection<TokioIo<TcpStream>, Full<Bytes>>>>,
-    /// The connection future is done: it must not be polled again.
-    closed: bool,
+    /// None once it is closed. Dropping it at that moment gives a request that was still
+    /// queued inside back to the sender, which would wait for ever otherwise.
+    connection: Option<Driven>,
     /// How the body ended, kept back while the pieces before it go on.
     ending: Option<hyper::Result<Piece>>,
 }
+
+type Driven = Pin<Box<Connection<TokioIo<TcpStream>, Full<Bytes>>>>;
 
 /// A piece of an answer's body.
 #[derive(Debug)]
@@ -46,19 +48,20 @@ pub enum Piece {
 impl Wire {
     /// Speaks HTTP/1.1 over an open socket.
     pub async fn new(stream: TcpStream) -> hyper::Result<Self> {
-        let (sender, connection) = Builder::new().preserve_header_case(true).handshake(TokioIo::new(stream)).await?;
-        Ok(Self { sender, connection: Box::pin(connection), closed: false, ending: None })
+        let (sender, connection) = Builder::new().handshake(TokioIo::new(stream)).await?;
+        Ok(Self { sender, connection: Some(Box::pin(connection)), ending: None })
     }
 
     /// Sends a request and waits for the head of its response. An error comes with the
     /// request where it was certainly not sent.
     pub async fn send(&mut self, request: http::Request<Full<Bytes>>) -> Result<http::Response<Incoming>, Unsent> {
         self.ending = None;
-        let mut response = std::pin::pin!(self.sender.try_send_request(request));
+        // Unconstrained: tokio's budget would defer a wake to the silent waker below.
+        let mut response = std::pin::pin!(tokio::task::unconstrained(self.sender.try_send_request(request)));
         // Only the connection, polled here, can complete the response: a wake of the
         // response's own would only wake this task once more for nothing.
         poll_fn(|cx| {
-            drive(&mut self.connection, &mut self.closed, cx);
+            drive(&mut self.connection, cx);
             response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await
@@ -85,9 +88,9 @@ impl Wire {
                 }
                 Poll::Ready(Some(Err(error))) => break Some(Err(error)),
                 Poll::Ready(None) => break Some(Ok(Piece::End)),
-                Poll::Pending if driven || self.closed => break None,
+                Poll::Pending if driven => break None,
                 Poll::Pending => {
-                    drive(&mut self.connection, &mut self.closed, cx);
+                    drive(&mut self.connection, cx);
                     driven = true;
                 }
             }
@@ -105,8 +108,8 @@ impl Wire {
     /// Whether another request can be sent now: the last body has ended and, as far as the
     /// kernel knows, both ends are open.
     pub fn is_ready(&mut self) -> bool {
-        drive(&mut self.connection, &mut self.closed, &mut Context::from_waker(Waker::noop()));
-        !self.closed && self.sender.is_ready()
+        drive(&mut self.connection, &mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready()
     }
 }
 
@@ -119,14 +122,10 @@ pub struct Unsent {
     pub error: hyper::Error,
 }
 
-fn drive(
-    connection: &mut Pin<Box<Connection<TokioIo<TcpStream>, Full<Bytes>>>>,
-    closed: &mut bool,
-    cx: &mut Context<'_>,
-) {
+fn drive(connection: &mut Option<Driven>, cx: &mut Context<'_>) {
     // A fault of the connection also reaches the response or the body, which report it.
-    if !*closed && connection.as_mut().poll(cx).is_ready() {
-        *closed = true;
+    if connection.as_mut().is_some_and(|open| open.as_mut().poll(cx).is_ready()) {
+        *connection = None;
     }
 }
 

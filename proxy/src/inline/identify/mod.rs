@@ -8,20 +8,11 @@ pub mod tenant;
 
 use std::sync::Arc;
 
-pub use tenant::{Seat, Tenants};
+pub use tenant::{Seat, Tenant, Tenants};
 
-use crate::exchange::{Error, Kind, Name, Request};
+use http::HeaderMap;
 
-/// Who and where.
-#[derive(Debug)]
-pub struct Identity {
-    /// Name of the tenant.
-    pub tenant: Name,
-    /// Position of the route in the configuration.
-    pub route: usize,
-    /// Held while the exchange lasts.
-    pub seat: Seat,
-}
+use crate::exchange::{Error, Kind, Request};
 
 /// Tenants and routes.
 #[derive(Debug)]
@@ -33,15 +24,21 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Identifies a request. Takes Weir's API key out of its headers.
+    /// Whose request it is, by its head alone: nobody unknown gets a body read. Takes Weir's
+    /// API key out of the headers.
     ///
-    /// Errors: [`Kind::Unauthorized`], [`Kind::NoRoute`], [`Kind::RateLimited`].
-    pub fn identify(&self, request: &mut Request) -> Result<Identity, Error> {
-        let tenant = self.tenants.of(&mut request.headers)?;
+    /// Errors: [`Kind::Unauthorized`].
+    pub fn tenant(&self, headers: &mut HeaderMap) -> Result<Arc<Tenant>, Error> {
+        self.tenants.of(headers)
+    }
+
+    /// Which route takes a request of that tenant, and a seat of the tenant's.
+    ///
+    /// Errors: [`Kind::NoRoute`], [`Kind::RateLimited`].
+    pub fn route(&self, request: &Request, tenant: &Arc<Tenant>) -> Result<(usize, Seat), Error> {
         let route = self.routes.iter().position(|route| route.takes(request, &tenant.name));
         let route = route.ok_or_else(|| no_route(request))?;
-        let seat = tenant.enter()?;
-        Ok(Identity { tenant: tenant.name.clone(), route, seat })
+        Ok((route, tenant.enter()?))
     }
 }
 

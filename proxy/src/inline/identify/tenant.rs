@@ -61,6 +61,7 @@ impl Config {
 pub struct Tenant {
     /// Its name.
     pub name: Name,
+    config: Config,
     requests: Option<Mutex<Bucket>>,
     tokens: Option<Mutex<Bucket>>,
     max_in_flight: usize,
@@ -76,6 +77,7 @@ impl Tenant {
         let bucket = |limit: Option<u64>| limit.map(|limit| Mutex::new(Bucket::new(limit, Instant::now())));
         Self {
             name,
+            config: config.clone(),
             requests: bucket(config.requests_per_minute),
             tokens: bucket(config.tokens_per_minute),
             max_in_flight: config.max_in_flight.unwrap_or(usize::MAX),
@@ -136,7 +138,7 @@ fn limited(message: String, wait: Duration) -> Error {
 }
 
 /// All tenants, by the hash of their keys.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tenants {
     by_key: HashMap<blake3::Hash, Arc<Tenant>>,
     /// Set where no tenants are configured: everybody is this one, and keys are the engine's.
@@ -149,9 +151,16 @@ const KEY_HEADERS: [HeaderName; 3] =
 impl Tenants {
     /// Tenants from their configuration; with none, everybody is the tenant `default`.
     pub fn new(configs: &BTreeMap<Name, Config>, default: Name) -> Self {
+        Self::following(&Self::default(), configs, default)
+    }
+
+    /// Tenants of a changed configuration: those whose own part did not change go on as they
+    /// are, with what they have used.
+    pub fn following(before: &Self, configs: &BTreeMap<Name, Config>, default: Name) -> Self {
         let mut by_key = HashMap::new();
         for (name, config) in configs {
-            let tenant = Arc::new(Tenant::new(name.clone(), config));
+            let known = before.by_key.values().find(|known| known.name == *name && known.config == *config);
+            let tenant = known.cloned().unwrap_or_else(|| Arc::new(Tenant::new(name.clone(), config)));
             let hashes = config.key_hashes.iter().filter_map(|hash| blake3::Hash::from_hex(hash).ok());
             by_key.extend(hashes.map(|hash| (hash, tenant.clone())));
         }

@@ -108,6 +108,12 @@ fn a_full_spool_refuses_until_a_whole_segment_is_acknowledged() {
     assert_eq!(refusal(spool.writer.append(&[0; 201])), Reason::TooLarge);
     assert!(bytes_on_disk(directory.path()) <= 2048);
 
+    // A few records more, for what must be kept even then.
+    let _ = spool.writer.append_reserved(&payload(next)).unwrap();
+    spool.writer.flush().unwrap();
+    next += 1;
+    assert_eq!(refusal(spool.writer.append(&payload(next))), Reason::Full);
+
     let batch = read(&spool.reader, 4).unwrap().unwrap();
     spool.reader.core().acknowledge(batch.last_seq).unwrap();
     fill(&mut spool, next..=next);

@@ -1,0 +1,16 @@
+//! Weir in front of a real engine: llama.cpp, the embedded ClickHouse, the official clients,
+//! a real browser and the demo. Nothing scripted stands in for anything here.
+//!
+//! The engine has two slots and one thread: one test at a time has it (`scene`).
+
+#![allow(clippy::unwrap_used, reason = "a fault of a test is a panic")]
+#![allow(clippy::print_stdout, reason = "figures of a run, shown with --nocapture")]
+
+mod bytes;
+mod clients;
+mod console;
+mod demo;
+mod hangup;
+mod records;
+mod relay;
+mod scene;
