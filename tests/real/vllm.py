@@ -40,8 +40,10 @@ ANSWER_SECONDS = 180
 RECORD_SECONDS = 30
 WEIR_START_SECONDS = 60
 WEIR_STOP_SECONDS = 40
-ENGINE_STOP_SECONDS = 30
+ENGINE_STOP_SECONDS = 10
 FREED_SECONDS = 15
+# While it starts, vLLM passes over SIGTERM: should this job be killed, the end of its pipe ends them all.
+LEASH = f'exec 3<&0; (cat <&3 > /dev/null; sleep {ENGINE_STOP_SECONDS}; kill -KILL 0) & exec "$@" < /dev/null 3<&-'
 
 TOKENS = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
 
@@ -144,8 +146,8 @@ def start(options: argparse.Namespace, folder: Path, children: list[Child]) -> S
     if not options.weir.is_file():
         raise Fault(f"there is no {options.weir}; build it with `cargo build`, or name one with --weir")
     engine = free_port()
-    command = [str(python()), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model())]
-    command += ["--served-model-name", MODEL, "--host", HOST, "--port", str(engine)]
+    command = ["sh", "-c", LEASH, "vllm", str(python()), "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", str(model()), "--served-model-name", MODEL, "--host", HOST, "--port", str(engine)]
     command += ["--dtype", "bfloat16", "--enforce-eager", "--max-model-len", str(CONTEXT_TOKENS), "--max-num-seqs", "8"]
     command += ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
     environment = QUIET | {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": str(options.threads)}
