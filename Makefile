@@ -12,7 +12,7 @@ export WEIR_CHDB ?= $(WEIR_HOME)/libchdb.so
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench profile fuzz setup store-engine llama test-tools references fmt lint rust
+.PHONY: help run test bench compat-vllm profile fuzz setup store-engine llama test-tools references fmt lint rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,10 @@ test: rust setup ## format, lints, build and every test, on real parts
 bench: rust store-engine ## overhead of Weir against a plain proxy
 	@$(SETUP) apt --for bench
 	bash tests/bench/run.sh
+
+compat-vllm: rust store-engine ## compare a real vLLM with Weir in front of it (6 GB, optional)
+	cargo build
+	@exec $(PYTHON) tests/real/vllm.py $(ARGS)
 
 profile: rust store-engine ## where Weir's processor time goes (MEASURE=closed, steady, paced ...)
 	bash tests/bench/run.sh --profile $(or $(MEASURE),closed)
