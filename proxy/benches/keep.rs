@@ -12,7 +12,8 @@ use weir::background::recorder::Keeper;
 use weir::background::{Keep, Observer, digest, redact, sample};
 use weir::exchange::stored::StoredExchange;
 use weir::exchange::{
-    Api, Capture, ExchangeId, Facts, Name, Outcome, Record, Request, Timings, TraceContext, completion, conversation,
+    Api, Cached, Capture, ExchangeId, Facts, Name, Outcome, Record, Request, Timings, TraceContext, completion,
+    conversation,
 };
 
 const PROSE: &str = "The river rises in the hills above the town, turns the wheel of the old mill, and falls into \
@@ -150,5 +151,6 @@ fn record(content_type: &str, response: &str) -> Record {
             events: 0,
         },
         timings: Timings::default(),
+        cache: Cached::default(),
     }
 }

@@ -22,6 +22,8 @@ use arc_swap::ArcSwap;
 use prometheus::Registry;
 use tokio::sync::watch;
 
+use crate::exchange::cached::Reading;
+use crate::exchange::completion::Completion;
 use crate::exchange::draft::OnRefused;
 use crate::exchange::outbox::{Gauge, Inbox};
 use crate::exchange::stored::{Stored, StoredEvent, StoredExchange};
@@ -226,19 +228,27 @@ impl recorder::Keeper for Keep {
         let rules = self.rules.load_full();
         let sampling = self.sample(&rules, record);
         if !sampling.keep {
-            self.observer.read(record, &self.digester.outline(record));
+            let (row, completion) = self.digester.outline(record);
+            self.observer.read(record, &row);
+            admit(record, &row, completion.as_ref());
             return;
         }
         let inclusion = digest::Inclusion { probability: sampling.probability, reason: sampling.reason.as_str() };
-        let (row, event) = self.digester.digest(record, inclusion, &rules.redactor, &mut self.estimator);
-        if let Stored::Exchange(row) = &row {
-            self.observer.read(record, row);
-        }
-        out.push(row);
-        out.extend(event);
+        let digested = self.digester.digest(record, inclusion, &rules.redactor, &mut self.estimator);
+        self.observer.read(record, &digested.row);
+        admit(record, &digested.row, digested.completion.as_ref());
+        out.push(Stored::Exchange(Box::new(digested.row)));
+        out.extend(digested.event.map(Stored::Event));
     }
 
     fn between(&mut self, out: &mut Vec<Stored>) {
         out.extend(self.events.1.try_iter().map(Stored::Event));
     }
+}
+
+/// Tells the cache what was read, where it waits for that.
+fn admit(record: &Record, row: &StoredExchange, completion: Option<&Completion>) {
+    let Some(ticket) = &record.cache.ticket else { return };
+    let (prompt_tokens, completion_tokens) = (row.prompt_tokens, row.completion_tokens);
+    ticket.admit(record, &Reading { completion, prompt: &row.prompt_text, prompt_tokens, completion_tokens });
 }

@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod budget;
+pub mod cached;
 pub mod completion;
 pub mod conversation;
 pub mod draft;
@@ -22,6 +23,7 @@ pub mod units;
 
 pub use api::Api;
 pub use budget::{Budget, Share};
+pub use cached::{Cached, Caching};
 pub use draft::Draft;
 pub use engine::{EngineKind, Fingerprint};
 pub use error::{Error, Kind, Source};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 
-use super::{EngineKind, Error, Fingerprint, Kind, Name, Request};
+use super::{Cached, EngineKind, Error, Fingerprint, Kind, Name, Request};
 
 /// One exchange with everything that is known of it.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct Record {
     pub response: Capture,
     /// When what happened.
     pub timings: Timings,
+    /// What the cache did.
+    pub cache: Cached,
 }
 
 /// The engine replica that answered.

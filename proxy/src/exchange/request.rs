@@ -45,6 +45,15 @@ pub struct Facts {
     pub max_tokens: Option<u32>,
     /// `n`, the number of choices asked for; 1 where absent.
     pub choices: u32,
+    /// Whether `temperature` is 0.
+    pub greedy: bool,
+    /// Whether there is a `seed`.
+    pub seeded: bool,
+    /// Whether it goes on from, or leaves behind, state that the engine keeps: `previous_response_id`,
+    /// `conversation`, `background`, or a `store` of true.
+    pub stateful: bool,
+    /// `stream_options.include_usage`.
+    pub include_usage: bool,
 }
 
 /// Fields are taken as raw JSON first: a value of an odd type is the engine's to judge.
@@ -64,6 +73,26 @@ struct Body<'a> {
     max_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     n_predict: Option<&'a RawValue>,
+    #[serde(borrow)]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow)]
+    seed: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stream_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    previous_response_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    conversation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    background: Option<&'a RawValue>,
+    #[serde(borrow)]
+    store: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StreamOptions {
+    include_usage: bool,
 }
 
 impl Facts {
@@ -78,15 +107,28 @@ impl Facts {
         let parsed: Body<'_> = serde_json::from_slice(body).map_err(|fault| {
             Error::new(Kind::InvalidRequest, format!("the request body is not valid JSON: {fault}"))
         })?;
+        let is_true = |raw: Option<&RawValue>| raw.is_some_and(|raw| is_true(raw.get()));
+        let options = parsed.stream_options.and_then(|raw| serde_json::from_str::<StreamOptions>(raw.get()).ok());
         let limits = [parsed.max_completion_tokens, parsed.max_output_tokens, parsed.max_tokens, parsed.n_predict];
         Ok(Self {
             model: parsed.model.and_then(|raw| serde_json::from_str(raw.get()).ok()),
-            // What pydantic, which most engines are built on, takes for true.
-            stream: parsed.stream.is_some_and(|raw| matches!(raw.get(), "true" | "1" | "\"true\"")),
+            stream: is_true(parsed.stream),
             max_tokens: limits.into_iter().flatten().find_map(|raw| raw.get().parse().ok()),
             choices: parsed.n.and_then(|raw| raw.get().parse().ok()).unwrap_or(1),
+            greedy: parsed.temperature.is_some_and(|raw| raw.get().parse() == Ok(0.0)),
+            seeded: parsed.seed.is_some(),
+            stateful: parsed.previous_response_id.is_some()
+                || parsed.conversation.is_some()
+                || is_true(parsed.background)
+                || is_true(parsed.store),
+            include_usage: options.unwrap_or_default().include_usage,
         })
     }
+}
+
+/// What pydantic, which most engines are built on, takes for true.
+fn is_true(raw: &str) -> bool {
+    matches!(raw, "true" | "1" | "\"true\"")
 }
 
 #[cfg(test)]
@@ -98,14 +140,43 @@ mod tests {
         let body =
             br#"{"model":"m\u0041","stream":true,"n":2,"max_tokens":7,"messages":[{"x":null}],"future":{"a":[1]}}"#;
         let facts = Facts::read(body).unwrap();
-        assert_eq!(facts, Facts { model: Some("mA".into()), stream: true, max_tokens: Some(7), choices: 2 });
+        let expected =
+            Facts { model: Some("mA".into()), stream: true, max_tokens: Some(7), choices: 2, ..Facts::default() };
+        assert_eq!(facts, expected);
     }
 
     #[test]
     fn odd_types_are_left_to_the_engine() {
         let facts =
             Facts::read(br#"{"model":5,"stream":null,"n":"2","max_tokens":null,"max_output_tokens":9}"#).unwrap();
-        assert_eq!(facts, Facts { model: None, stream: false, max_tokens: Some(9), choices: 1 });
+        assert_eq!(facts, Facts { max_tokens: Some(9), choices: 1, ..Facts::default() });
+    }
+
+    #[test]
+    fn what_decides_about_caching_is_read() {
+        let facts = |body: &str| Facts::read(body.as_bytes()).unwrap();
+        for (body, greedy, seeded) in [
+            (r#"{"temperature":0}"#, true, false),
+            (r#"{"temperature":0.0,"seed":5}"#, true, true),
+            (r#"{"temperature":-0e3}"#, true, false),
+            (r#"{"temperature":0.1,"seed":null}"#, false, false),
+            (r#"{"temperature":"0"}"#, false, false),
+            (r#"{"temperature":null}"#, false, false),
+        ] {
+            assert_eq!((facts(body).greedy, facts(body).seeded), (greedy, seeded), "{body}");
+        }
+        for (body, stateful) in [
+            (r#"{"previous_response_id":"r"}"#, true),
+            (r#"{"conversation":{"id":"c"}}"#, true),
+            (r#"{"background":true}"#, true),
+            (r#"{"store":true}"#, true),
+            (r#"{"store":false,"background":false,"conversation":null}"#, false),
+        ] {
+            assert_eq!(facts(body).stateful, stateful, "{body}");
+        }
+        assert!(facts(r#"{"stream_options":{"include_usage":true,"x":1}}"#).include_usage);
+        assert!(!facts(r#"{"stream_options":{"include_usage":"yes"}}"#).include_usage);
+        assert!(!facts(r#"{"stream_options":null}"#).include_usage);
     }
 
     #[test]

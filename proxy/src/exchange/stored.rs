@@ -106,6 +106,20 @@ pub struct StoredExchange {
     pub expected_prompt_tokens: u32,
     /// Whether the engine seems to have cut the prompt without saying so.
     pub prompt_truncated: bool,
+    /// What the cache did: `hit`, `miss` ...; `off` or empty where it had no part.
+    pub cache: String,
+    /// Why it did not answer; empty where that says it all.
+    pub cache_reason: String,
+    /// The exchange whose answer was given again, and which has the text of both; nil but for hits.
+    pub cache_source: Uuid,
+    /// Age of the answer that was given again.
+    pub cache_age_us: u64,
+    /// Prompt tokens that no engine had to read.
+    pub saved_prompt_tokens: u32,
+    /// Completion tokens that no engine had to make.
+    pub saved_completion_tokens: u32,
+    /// What the engine had taken for them.
+    pub saved_engine_us: u64,
     /// Probability with which this row was kept, in (0, 1].
     pub inclusion_probability: f64,
     /// Why it was kept: `uniform`, `error`, `slow` ...

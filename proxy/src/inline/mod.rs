@@ -23,8 +23,8 @@ use uuid::Uuid;
 
 use crate::exchange::draft::OnRefused;
 use crate::exchange::{
-    Api, Budget, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request, Share, Timings,
-    TraceContext,
+    Api, Budget, Cached, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request, Share,
+    Timings, TraceContext,
 };
 
 /// Everything an exchange meets on its way. Replaced as a whole when the configuration changes.
@@ -125,6 +125,7 @@ impl Path {
             status: 0,
             response: Capture::default(),
             timings: Timings::default(),
+            cache: Cached::default(),
         };
         Draft::new(Box::new(record), self.outbox.clone(), self.on_refused.clone())
     }

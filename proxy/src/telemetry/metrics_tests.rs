@@ -7,7 +7,9 @@ use http::{HeaderMap, Method};
 
 use super::*;
 use crate::exchange::record::Answerer;
-use crate::exchange::{Api, Capture, EngineKind, Error, ExchangeId, Facts, Fingerprint, Name, Request, TraceContext};
+use crate::exchange::{
+    Api, Cached, Capture, EngineKind, Error, ExchangeId, Facts, Fingerprint, Name, Request, TraceContext,
+};
 
 /// A finished stream of five events with one failed attempt before it.
 pub(in crate::telemetry) fn record() -> Record {
@@ -31,7 +33,13 @@ pub(in crate::telemetry) fn record() -> Record {
             target: "/v1/chat/completions?x=PROMPT".parse().unwrap(),
             headers: HeaderMap::new(),
             body: Bytes::from_static(b"{\"p\":\"PROMPT\"}"),
-            facts: Facts { model: Some("small".into()), stream: true, max_tokens: Some(9), choices: 1 },
+            facts: Facts {
+                model: Some("small".into()),
+                stream: true,
+                max_tokens: Some(9),
+                choices: 1,
+                ..Facts::default()
+            },
         },
         tenant: Name::new("team").unwrap(),
         route: Name::new("main").unwrap(),
@@ -64,6 +72,7 @@ pub(in crate::telemetry) fn record() -> Record {
             finished: millis(1000),
             longest_gap: Duration::from_millis(400),
         },
+        cache: Cached::default(),
     }
 }
 

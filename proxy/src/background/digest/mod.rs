@@ -19,10 +19,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::exchange::cached::Hit;
 use crate::exchange::completion::{self, Completion};
 use crate::exchange::conversation::{self, Conversation};
 use crate::exchange::record::Answerer;
-use crate::exchange::stored::{Stored, StoredAttempt, StoredEvent, StoredExchange};
+use crate::exchange::stored::{StoredAttempt, StoredEvent, StoredExchange};
 use crate::exchange::{Api, Attempt, ByteSize, Fault, Fingerprint, Outcome, Record};
 
 /// How much of each exchange is kept.
@@ -103,6 +104,17 @@ struct Written {
     json: String,
 }
 
+/// What became of a record.
+#[derive(Debug)]
+pub struct Digested {
+    /// What is kept of it.
+    pub row: StoredExchange,
+    /// What else it told.
+    pub event: Option<StoredEvent>,
+    /// What was read in the answer; none for hits, whose answer was read when it was made.
+    pub completion: Option<Completion>,
+}
+
 /// What is read from the two bodies.
 #[derive(Debug, Default)]
 struct Read {
@@ -140,23 +152,25 @@ impl Digester {
         Self { config: config.clone(), instance: instance.to_owned(), fingerprint: None }
     }
 
-    /// What is kept of a record: the exchange, and perhaps an event.
+    /// What is kept of a record: the exchange, and perhaps an event; and what was read in the answer.
     pub fn digest(
         &mut self,
         record: &Record,
         inclusion: Inclusion,
         redact: &dyn Redact,
         expect: &mut dyn Expect,
-    ) -> (Stored, Option<Stored>) {
+    ) -> Digested {
         let read = read(record);
-        self.assemble(record, &read, inclusion, redact, expect)
+        let (row, event) = self.assemble(record, &read, inclusion, redact, expect);
+        Digested { row, event, completion: read.completion }
     }
 
     /// What is read of a record that is not kept: everything but its text and its prompt's length.
-    pub fn outline(&mut self, record: &Record) -> StoredExchange {
+    pub fn outline(&mut self, record: &Record) -> (StoredExchange, Option<Completion>) {
         let mut row = StoredExchange::default();
-        self.begin(&mut row, record, &completion_of(record));
-        row
+        let completion = if record.cache.hit.is_none() { completion_of(record) } else { None };
+        self.begin(&mut row, record, &completion);
+        (row, completion)
     }
 
     fn begin(&mut self, row: &mut StoredExchange, record: &Record, completion: &Option<Completion>) {
@@ -167,6 +181,7 @@ impl Digester {
             self.engine(row, answerer);
         }
         usage(row, record, completion.as_ref());
+        cache(row, record);
     }
 
     fn assemble(
@@ -176,7 +191,7 @@ impl Digester {
         inclusion: Inclusion,
         redact: &dyn Redact,
         expect: &mut dyn Expect,
-    ) -> (Stored, Option<Stored>) {
+    ) -> (StoredExchange, Option<StoredEvent>) {
         let mut row = StoredExchange {
             inclusion_probability: inclusion.probability,
             sample_reason: inclusion.reason.to_owned(),
@@ -187,7 +202,7 @@ impl Digester {
         self.begin(&mut row, record, &read.completion);
         let event = self.expectation(&mut row, record, read, expect);
         text::fill(&mut row, record, read, &self.config, redact);
-        (Stored::Exchange(Box::new(row)), event.map(Stored::Event))
+        (row, event)
     }
 
     fn engine(&mut self, row: &mut StoredExchange, answerer: &Answerer) {
@@ -239,8 +254,12 @@ impl Written {
     }
 }
 
-/// Reads both bodies, where they can be read.
+/// Reads both bodies, where they can be read. Those of a hit were read, and are kept, with the
+/// exchange that its answer was made for.
 fn read(record: &Record) -> Read {
+    if record.cache.hit.is_some() {
+        return Read::default();
+    }
     let api = record.request.api;
     let asked = !matches!(api, Api::Models | Api::Opaque) && text::request_is_plain(record);
     Read {
@@ -322,6 +341,20 @@ fn usage(row: &mut StoredExchange, record: &Record, completion: Option<&Completi
     if record.outcome == Outcome::ClientLeft {
         row.wasted_tokens = row.completion_tokens;
     }
+}
+
+/// What the cache did, and what is known of the answer that it gave again.
+fn cache(row: &mut StoredExchange, record: &Record) {
+    row.cache = record.cache.caching.outcome().to_owned();
+    row.cache_reason = record.cache.caching.reason().to_owned();
+    let Some(Hit { about, age }) = &record.cache.hit else { return };
+    row.cache_source = about.source.0;
+    row.cache_age_us = micros(*age);
+    row.saved_prompt_tokens = about.prompt_tokens;
+    row.saved_completion_tokens = about.completion_tokens;
+    row.saved_engine_us = micros(about.engine_time);
+    row.model_answered.clone_from(&about.model);
+    row.finish_reasons.clone_from(&about.finish_reasons);
 }
 
 /// The prompt, where it can be judged: nothing but text, counted by the engine.

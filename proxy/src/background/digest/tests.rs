@@ -4,9 +4,13 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
+use crate::exchange::cached::{About, Caching};
 use crate::exchange::completion::{Choice, ToolCall, Usage};
 use crate::exchange::conversation::{Message, Part};
-use crate::exchange::{Capture, EngineKind, Error, ExchangeId, Facts, Kind, Name, Request, Timings, TraceContext};
+use crate::exchange::stored::Stored;
+use crate::exchange::{
+    Cached, Capture, EngineKind, Error, ExchangeId, Facts, Kind, Name, Request, Timings, TraceContext,
+};
 
 /// A redactor that takes the letter "é" for a secret.
 struct Plain;
@@ -58,7 +62,7 @@ fn record(request_body: &'static [u8], response_body: &[u8]) -> Record {
             target: http::uri::PathAndQuery::from_static("/v1/chat/completions?key=secret"),
             headers,
             body: Bytes::from_static(request_body),
-            facts: Facts { model: Some("asked".into()), stream: true, max_tokens: None, choices: 1 },
+            facts: Facts { model: Some("asked".into()), stream: true, choices: 1, ..Facts::default() },
         },
         tenant: name("tenant"),
         route: name("route"),
@@ -92,6 +96,7 @@ fn record(request_body: &'static [u8], response_body: &[u8]) -> Record {
             finished: Some(Duration::from_millis(3)),
             ..Timings::default()
         },
+        cache: Cached::default(),
     }
 }
 
@@ -103,10 +108,8 @@ fn asked(parts: Vec<Part>) -> Conversation {
     Conversation { messages: vec![Message { role: "user".to_owned(), parts }], tools: Vec::new() }
 }
 
-fn digest(record: &Record, read: &Read, expect: &mut Expects) -> (StoredExchange, Option<Stored>) {
-    let (row, event) = Digester::new(&Config::default(), "here").assemble(record, read, INCLUSION, &Plain, expect);
-    let Stored::Exchange(row) = row else { panic!("{row:?} is no exchange") };
-    (*row, event)
+fn digest(record: &Record, read: &Read, expect: &mut Expects) -> (StoredExchange, Option<StoredEvent>) {
+    Digester::new(&Config::default(), "here").assemble(record, read, INCLUSION, &Plain, expect)
 }
 
 fn nothing() -> Expects {
@@ -184,14 +187,14 @@ fn a_cut_prompt_is_marked_and_is_an_event() {
     let (row, event) = digest(&record, &read, &mut expect);
     assert_eq!((row.prompt_truncated, row.expected_prompt_tokens), (true, 160_000));
     assert_eq!(expect.1, [(3, 16_000)]);
-    let Some(Stored::Event(event)) = event else { panic!("no event") };
+    let event = event.unwrap();
     assert_eq!(
         (event.kind.as_str(), event.exchange_id, event.engine.as_str()),
         ("prompt_truncated", row.exchange_id, "primary")
     );
     assert!(event.detail.contains("\"counted_tokens\":16000") && !event.detail.contains("secret"));
     let again = digest(&record, &read, &mut expect).1;
-    assert_eq!(again, Some(Stored::Event(event)), "digested again, the event is the same");
+    assert_eq!(again, Some(event), "digested again, the event is the same");
 }
 
 #[test]
@@ -225,11 +228,8 @@ fn bodies_are_cut_at_their_limit_after_redaction_and_said_to_be() {
         completion: Some(Completion { choices: vec![choice("héllo", "")], ..Completion::default() }),
         ..Read::default()
     };
-    let cut = |record: &Record| {
-        let (row, _) = Digester::new(&config, "i").assemble(record, &read, INCLUSION, &Plain, &mut nothing());
-        let Stored::Exchange(row) = row else { panic!("no exchange") };
-        *row
-    };
+    let cut =
+        |record: &Record| Digester::new(&config, "i").assemble(record, &read, INCLUSION, &Plain, &mut nothing()).0;
     let row = cut(&record);
     assert_eq!((row.request_body.as_str(), row.response_body.as_str(), row.content_truncated), ("ab #", "whole", true));
     assert_eq!(row.completion_text, "h#l");
@@ -247,17 +247,36 @@ fn bodies_are_cut_at_their_limit_after_redaction_and_said_to_be() {
 fn a_new_fingerprint_is_written_anew() {
     let mut digester = Digester::new(&Config::default(), "i");
     let mut record = record(b"", b"");
-    let mut digest_of = |record: &Record| {
-        let (row, _) = digester.digest(record, INCLUSION, &Plain, &mut nothing());
-        let Stored::Exchange(row) = row else { panic!("no exchange") };
-        row.fingerprint
-    };
+    let mut digest_of = |record: &Record| digester.digest(record, INCLUSION, &Plain, &mut nothing()).row.fingerprint;
     let before = digest_of(&record);
     assert_eq!(digest_of(&record), before);
     if let Some(answerer) = &mut record.engine {
         answerer.fingerprint = Arc::new(Fingerprint { model: "other".to_owned(), ..Fingerprint::default() });
     }
     assert_ne!(digest_of(&record), before);
+}
+
+#[test]
+fn a_hit_points_at_the_text_of_its_source_and_keeps_none() {
+    let mut record = record(br#"{"messages":[{"role":"user","content":"secret"}]}"#, b"");
+    let source = ExchangeId(Uuid::from_u128(7));
+    let about = About {
+        source,
+        model: "m".to_owned(),
+        finish_reasons: vec!["stop".to_owned()],
+        prompt_tokens: 5,
+        completion_tokens: 9,
+        engine_time: Duration::from_millis(2),
+        prompt: String::new(),
+    };
+    let hit = Hit { about: Arc::new(about), age: Duration::from_secs(1) };
+    record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ticket: None };
+    let row = Digester::new(&Config::default(), "i").digest(&record, INCLUSION, &Plain, &mut nothing()).row;
+    assert_eq!((row.cache.as_str(), row.cache_source, row.cache_age_us), ("hit", source.0, 1_000_000));
+    assert_eq!((row.saved_prompt_tokens, row.saved_completion_tokens, row.saved_engine_us), (5, 9, 2000));
+    assert_eq!((row.prompt_tokens, row.completion_tokens, row.usage_source.as_str()), (0, 0, ""), "no engine worked");
+    assert_eq!((row.request_body.as_str(), row.prompt_text.as_str(), row.request_headers.len()), ("", "", 0));
+    assert_eq!((row.model_answered.as_str(), row.finish_reasons), ("m", vec!["stop".to_owned()]));
 }
 
 #[test]
@@ -283,7 +302,8 @@ proptest! {
         record.request.body = body.into();
         record.request.api = Api::ALL[api];
         record.response.content_type = if stream { "text/event-stream" } else { "application/json" }.to_owned();
-        let (row, _) = Digester::new(&Config::default(), "i").digest(&record, INCLUSION, &Plain, &mut nothing());
+        let row = Digester::new(&Config::default(), "i").digest(&record, INCLUSION, &Plain, &mut nothing()).row;
+        let row = Stored::Exchange(Box::new(row));
         let bytes = rmp_serde::to_vec_named(&row).unwrap();
         prop_assert_eq!(rmp_serde::from_slice::<Stored>(&bytes).unwrap(), row);
     }

@@ -26,6 +26,10 @@ pub(super) fn fill(row: &mut StoredExchange, record: &Record, read: &Read, confi
     row.error_message = pen.short(record.error.as_ref().map_or("", |error| &error.message));
     row.response_type = pen.short(&record.response.content_type);
     row.user_agent = pen.short(header(record, &USER_AGENT));
+    if record.cache.hit.is_some() {
+        row.redactions = pen.finds;
+        return;
+    }
     let (headers, finds) = redact.headers(&request.headers);
     row.request_headers = headers;
     pen.finds += finds;

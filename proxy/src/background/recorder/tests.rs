@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::exchange::outbox::{Outbox, outbox};
 use crate::exchange::stored::StoredExchange;
-use crate::exchange::{Api, Capture, ExchangeId, Facts, Name, Outcome, Request, Timings, TraceContext};
+use crate::exchange::{Api, Cached, Capture, ExchangeId, Facts, Name, Outcome, Request, Timings, TraceContext};
 
 /// Keeps each record as a row with its id; panics at the id 13.
 struct Rows(Sender<u128>);
@@ -147,6 +147,7 @@ fn record(id: u128) -> Box<Record> {
         status: 200,
         response: Capture::default(),
         timings: Timings::default(),
+        cache: Cached::default(),
     })
 }
 

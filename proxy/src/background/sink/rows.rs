@@ -89,6 +89,14 @@ pub(super) struct ExchangeRow {
     weir_version: String,
     instance: String,
     content_truncated: bool,
+    cache: String,
+    cache_reason: String,
+    #[serde(with = "clickhouse::serde::uuid")]
+    cache_source: Uuid,
+    cache_age_us: u64,
+    saved_prompt_tokens: u32,
+    saved_completion_tokens: u32,
+    saved_engine_us: u64,
 }
 
 #[derive(Debug, Row, Serialize)]
@@ -286,6 +294,13 @@ impl From<StoredExchange> for ExchangeRow {
             weir_version,
             instance,
             content_truncated,
+            cache,
+            cache_reason,
+            cache_source,
+            cache_age_us,
+            saved_prompt_tokens,
+            saved_completion_tokens,
+            saved_engine_us,
             request_headers: _,
             request_body: _,
             response_type: _,
@@ -348,6 +363,13 @@ impl From<StoredExchange> for ExchangeRow {
             weir_version,
             instance,
             content_truncated,
+            cache,
+            cache_reason,
+            cache_source,
+            cache_age_us,
+            saved_prompt_tokens,
+            saved_completion_tokens,
+            saved_engine_us,
         }
     }
 }
