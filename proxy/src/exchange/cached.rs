@@ -262,6 +262,10 @@ pub struct About {
 pub trait Admit: std::fmt::Debug + Send + Sync {
     /// Takes what the background read in the answer of a finished exchange.
     fn admit(&self, record: &Record, read: &Reading<'_>);
+
+    /// Whether others stayed with the generation after this exchange's client had left: then
+    /// its tokens were not made for nobody.
+    fn goes_on(&self) -> bool;
 }
 
 /// What the background read in an answer.

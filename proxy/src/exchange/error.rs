@@ -33,6 +33,8 @@ pub enum Kind {
     Unauthorized,
     /// No route takes this request.
     NoRoute,
+    /// The client takes an answer from the cache only, and there is none.
+    NotCached,
     /// The tenant is over its request or token rate.
     RateLimited,
     /// The client closed its connection before the answer was complete.
@@ -65,13 +67,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables of metrics and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::BodyTooLarge,
         Self::HeadersTooLarge,
         Self::RequestTimeout,
         Self::Unauthorized,
         Self::NoRoute,
+        Self::NotCached,
         Self::RateLimited,
         Self::ClientLeft,
         Self::Overloaded,
@@ -97,6 +100,7 @@ impl Kind {
             Self::RequestTimeout => "request_timeout",
             Self::Unauthorized => "unauthorized",
             Self::NoRoute => "no_route",
+            Self::NotCached => "not_cached",
             Self::RateLimited => "rate_limited",
             Self::ClientLeft => "client_left",
             Self::Overloaded => "overloaded",
@@ -123,6 +127,7 @@ impl Kind {
             | Self::RequestTimeout
             | Self::Unauthorized
             | Self::NoRoute
+            | Self::NotCached
             | Self::RateLimited
             | Self::ClientLeft => Source::Client,
             Self::Overloaded | Self::Draining | Self::Internal => Source::Weir,

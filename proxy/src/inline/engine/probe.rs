@@ -88,7 +88,7 @@ async fn discover(replica: &Replica, limit: Duration, noticed: &impl Fn(&Replica
     if *after == Fingerprint::default() {
         return;
     }
-    let before = replica.fingerprint.swap(after.clone());
+    let before = replica.set_fingerprint(after.clone());
     if *before != Fingerprint::default() && before != after {
         noticed(replica, Noticed::Changed { before, after });
     }
