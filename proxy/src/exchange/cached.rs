@@ -6,6 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderValue;
+
 use super::completion::Completion;
 use super::{ExchangeId, Record};
 
@@ -256,6 +259,19 @@ pub struct About {
     pub engine_time: Duration,
     /// The beginning of the last user message, redacted, to show to people; empty where not kept.
     pub prompt: String,
+}
+
+/// An answer to give again.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// `Content-Type` it came with.
+    pub content_type: HeaderValue,
+    /// The whole body, in the form that was asked for.
+    pub body: Bytes,
+    /// Server-sent events in it; 0 where it is no stream.
+    pub events: u32,
+    /// Time until it is too old to be given.
+    pub left: Duration,
 }
 
 /// Decides whether an answer enters the cache. Dropped without a call, it does not.

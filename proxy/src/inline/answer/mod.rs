@@ -9,7 +9,6 @@ mod relay;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -19,7 +18,7 @@ use hyper::body::{Frame, SizeHint};
 pub use failure::{body_of, event_of, status_of};
 pub use relay::{Relay, Settings};
 
-use crate::exchange::cached::{Bypass, Miss};
+use crate::exchange::cached::{Again, Bypass, Miss};
 use crate::exchange::{Caching, Draft, Error, ExchangeId, Kind, Outcome, Record, Share, Source};
 
 /// The exchange's id, on every answer.
@@ -126,19 +125,7 @@ pub fn wait<B: Upstream, H>(
     response
 }
 
-/// An answer that was made before, with its age, in full.
-pub struct Again {
-    /// `Content-Type` it came with.
-    pub content_type: HeaderValue,
-    /// The body, in the form that was asked for.
-    pub body: Bytes,
-    /// Events in it, where it is a stream.
-    pub events: u32,
-    /// Time until it is too old to be given.
-    pub left: Duration,
-}
-
-/// Gives an answer again that was made before. The record says which: [`Cached::hit`].
+/// Gives an answer again that was made before. The record says which, and how old it is.
 pub fn again<B, H>(mut draft: Draft, again: Again) -> http::Response<Body<B, H>> {
     draft.status = 200;
     draft.response.content_type = again.content_type.to_str().unwrap_or_default().to_owned();
