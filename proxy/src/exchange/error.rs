@@ -37,6 +37,8 @@ pub enum Kind {
     RateLimited,
     /// The client closed its connection before the answer was complete.
     ClientLeft,
+    /// The client read so slowly that an answer shared with others could not be kept for it.
+    SlowReader,
     /// More exchanges in flight and waiting than Weir admits.
     Overloaded,
     /// Weir is stopping.
@@ -65,7 +67,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables of metrics and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::BodyTooLarge,
         Self::HeadersTooLarge,
@@ -74,6 +76,7 @@ impl Kind {
         Self::NoRoute,
         Self::RateLimited,
         Self::ClientLeft,
+        Self::SlowReader,
         Self::Overloaded,
         Self::Draining,
         Self::Internal,
@@ -99,6 +102,7 @@ impl Kind {
             Self::NoRoute => "no_route",
             Self::RateLimited => "rate_limited",
             Self::ClientLeft => "client_left",
+            Self::SlowReader => "slow_reader",
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
             Self::Internal => "internal",
@@ -124,7 +128,8 @@ impl Kind {
             | Self::Unauthorized
             | Self::NoRoute
             | Self::RateLimited
-            | Self::ClientLeft => Source::Client,
+            | Self::ClientLeft
+            | Self::SlowReader => Source::Client,
             Self::Overloaded | Self::Draining | Self::Internal => Source::Weir,
             Self::Unreachable
             | Self::BreakerOpen
