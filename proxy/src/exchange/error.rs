@@ -39,6 +39,8 @@ pub enum Kind {
     RateLimited,
     /// The client closed its connection before the answer was complete.
     ClientLeft,
+    /// The client read so slowly that an answer shared with others could not be kept for it.
+    SlowReader,
     /// More exchanges in flight and waiting than Weir admits.
     Overloaded,
     /// Weir is stopping.
@@ -77,6 +79,7 @@ impl Kind {
         Self::NotCached,
         Self::RateLimited,
         Self::ClientLeft,
+        Self::SlowReader,
         Self::Overloaded,
         Self::Draining,
         Self::Internal,
@@ -103,6 +106,7 @@ impl Kind {
             Self::NotCached => "not_cached",
             Self::RateLimited => "rate_limited",
             Self::ClientLeft => "client_left",
+            Self::SlowReader => "slow_reader",
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
             Self::Internal => "internal",
@@ -129,7 +133,8 @@ impl Kind {
             | Self::NoRoute
             | Self::NotCached
             | Self::RateLimited
-            | Self::ClientLeft => Source::Client,
+            | Self::ClientLeft
+            | Self::SlowReader => Source::Client,
             Self::Overloaded | Self::Draining | Self::Internal => Source::Weir,
             Self::Unreachable
             | Self::BreakerOpen

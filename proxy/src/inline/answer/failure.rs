@@ -14,7 +14,7 @@ pub fn status_of(kind: Kind) -> StatusCode {
         Kind::InvalidRequest => StatusCode::BAD_REQUEST,
         Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Kind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Kind::RequestTimeout | Kind::SlowReader => StatusCode::REQUEST_TIMEOUT,
         Kind::Unauthorized => StatusCode::UNAUTHORIZED,
         Kind::NoRoute => StatusCode::NOT_FOUND,
         Kind::RateLimited | Kind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
