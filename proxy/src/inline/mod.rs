@@ -11,6 +11,7 @@
 pub mod accept;
 pub mod admit;
 pub mod answer;
+pub mod cache;
 pub mod engine;
 pub mod identify;
 
