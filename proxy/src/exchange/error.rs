@@ -69,7 +69,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables of metrics and tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::BodyTooLarge,
         Self::HeadersTooLarge,

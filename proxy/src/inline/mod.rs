@@ -1,7 +1,7 @@
 //! The request path: everything that a client waits for, on one screen.
 //!
 //! ```text
-//! accept → identify → admit → (cache) → engine → (judge → decide) → answer
+//! accept → identify → cache → admit → engine → (judge → decide) → answer
 //! ```
 //!
 //! The draft carries the record along: whoever holds it holds the exchange, and when it is
@@ -23,6 +23,8 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use uuid::Uuid;
 
+use cache::Found;
+
 use crate::exchange::draft::OnRefused;
 use crate::exchange::{
     Api, Budget, Cached, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request, Share,
@@ -37,6 +39,8 @@ pub struct Path {
     pub budget: Budget,
     /// Tenants and routes.
     pub directory: identify::Directory,
+    /// Answers that are given again, and generations that are shared.
+    pub cache: Arc<Cache>,
     /// Places in flight.
     pub admission: Arc<admit::Admission>,
     /// What each route does, by its position in the directory.
@@ -54,14 +58,18 @@ pub struct Path {
 pub struct Policy {
     /// Which engines are asked.
     pub plan: Arc<engine::Plan>,
+    /// Which answers are given again.
+    pub cache: Arc<cache::Rules>,
     /// How the answer is relayed.
     pub settings: answer::Settings,
 }
 
 /// What an engine sends; a place in flight is held until it is over.
-type Generation = admit::Held<engine::Body>;
+pub type Generation = admit::Held<engine::Body>;
+/// The cache of what engines send.
+pub type Cache = cache::Cache<Generation>;
 /// Body of every answer; the tenant's seat is held until it is over.
-pub type Body = answer::Body<Generation, identify::Seat>;
+pub type Body = answer::Body<cache::Body<Generation>, identify::Seat>;
 /// How an engine, or another exchange's answer, begins.
 type Begun<B> = Result<(http::response::Parts, B), Error>;
 
@@ -73,12 +81,18 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
         Ok(let_in) => let_in,
         Err(error) => return answer::refuse(draft, error),
     };
-    // Here a cached answer will be given, and a shadow copy will leave.
+    let shareable = match path.cache.find(&mut draft, &policy.cache) {
+        Ok(Found::Again(again)) => return answer::again(draft, again),
+        Ok(Found::Shareable(shareable)) => Some(shareable),
+        Ok(Found::Nothing) => None,
+        Err(error) => return answer::refuse(draft, error),
+    };
+    // Here a shadow copy will leave.
     let (id, caching) = (draft.request.id, draft.cache.caching);
     let streams = draft.request.facts.stream && draft.request.api != Api::Embeddings;
     let keep_alive = policy.settings.keep_alive.filter(|_| streams);
     let commit = keep_alive.map_or_else(engine::Commit::default, |_| engine::Commit::ahead());
-    let asking = ask(path, policy.plan.clone(), draft, commit.clone());
+    let asking = generate(path, policy.clone(), draft, shareable, commit.clone());
     let (draft, begun) = match keep_alive {
         None => asking.await,
         Some(period) => {
@@ -97,6 +111,29 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
         Ok((head, body)) => answer::pass(draft, head, body, hold, policy.settings),
         Err(error) => answer::refuse(draft, error),
     }
+}
+
+/// Shares a generation where one may be shared, and has its own where not.
+async fn generate(
+    path: Arc<Path>,
+    policy: Policy,
+    mut draft: Draft,
+    shareable: Option<cache::Shareable>,
+    commit: engine::Commit,
+) -> (Draft, Begun<cache::Body<Generation>>) {
+    if let Some(shareable) = shareable {
+        let (asked, plan, commit) = (path.clone(), policy.plan.clone(), commit.clone());
+        let asking = |record| -> cache::Asking<Generation> { Box::pin(ask(asked, plan, record, commit)) };
+        let participant = path.cache.join(&mut draft, &policy.cache, shareable, asking);
+        if let Some(begun) = cache::Body::shared(participant, &mut draft).await.transpose() {
+            path.cache.begun(&mut draft, &policy.cache, &begun);
+            return (draft, begun);
+        }
+    }
+    let (mut draft, begun) = ask(path.clone(), policy.plan, draft, commit).await;
+    let begun = begun.map(|(head, body)| (head, cache::Body::Own(body)));
+    path.cache.begun(&mut draft, &policy.cache, &begun);
+    (draft, begun)
 }
 
 /// admit → engine: takes a place and asks the plan's engines.

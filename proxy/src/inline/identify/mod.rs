@@ -21,7 +21,7 @@ pub struct Directory {
     /// The tenants.
     pub tenants: Arc<Tenants>,
     /// The routes, in order.
-    pub routes: Vec<route::Config>,
+    pub routes: Vec<route::Conditions>,
 }
 
 impl Directory {

@@ -19,7 +19,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use bytes::Bytes;
+use prometheus::IntGauge;
 use tokio::time::Instant;
 
 pub use participant::Participant;
@@ -27,6 +27,7 @@ pub use shared::Flight;
 pub use source::{Asking, Generated};
 
 use crate::exchange::Budget;
+use crate::exchange::completion::render::Form;
 use shared::Home;
 use tape::Tape;
 
@@ -36,6 +37,7 @@ const SHARDS: usize = 16;
 pub struct Flights<B> {
     shards: Arc<Shards<B>>,
     budget: Budget,
+    participants: IntGauge,
 }
 
 /// What an exchange wants generated.
@@ -44,9 +46,9 @@ pub struct Wanted {
     /// Digest of `key`.
     pub digest: [u8; 32],
     /// Everything that decides the answer, compared byte for byte before a flight is shared.
-    pub key: Bytes,
-    /// Whether the answer is asked for as a stream.
-    pub streamed: bool,
+    pub key: Arc<[u8]>,
+    /// The kinds of generation that serve, the one that is begun last.
+    pub lanes: &'static [Lane],
     /// Most bytes of the answer that are kept for others.
     pub limit_bytes: usize,
     /// When this exchange, and no other, gives up.
@@ -61,47 +63,70 @@ pub enum Joined<B> {
     Follow(Participant<B>),
 }
 
-/// Where a flight is found: by digest, and whether it is a stream.
-type Slot = ([u8; 32], bool);
+/// Generations of one key that differ in their form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// One body.
+    Plain,
+    /// A stream.
+    Stream,
+    /// A stream with a chunk that tells the usage, which the client asked for.
+    StreamWithUsage,
+}
+
+impl Lane {
+    /// The form in which such a generation comes.
+    pub fn form(self) -> Form {
+        match self {
+            Self::Plain => Form::Plain,
+            Self::Stream => Form::Stream { include_usage: false },
+            Self::StreamWithUsage => Form::Stream { include_usage: true },
+        }
+    }
+}
+
+/// Where a flight is found: by digest and form.
+type Slot = ([u8; 32], Lane);
 
 struct Shards<B>([Mutex<HashMap<Slot, Weak<Flight<B>>>>; SHARDS]);
 
 impl<B> Flights<B> {
-    /// No flights yet; what they keep is taken from `budget`.
-    pub fn new(budget: Budget) -> Self {
+    /// No flights yet; what they keep is taken from `budget`, and who takes part is counted.
+    pub fn new(budget: Budget, participants: IntGauge) -> Self {
         let shards = Shards(std::array::from_fn(|_| Mutex::default()));
-        Self { shards: Arc::new(shards), budget }
+        Self { shards: Arc::new(shards), budget, participants }
     }
 
     /// Joins the flight that generates this already, or leads a new one, whose source `begin`
     /// makes. `begin` runs under a lock: it makes the future and does nothing else.
     ///
-    /// A stream shares streams only, since a plain generation has no live tokens to give; a
-    /// plain request shares either and reads a stream with [`Participant::whole`].
+    /// One that wants another form than its flight has reads it with [`Participant::whole`].
     pub fn join(&self, wanted: Wanted, begin: impl FnOnce() -> Asking<B>) -> Joined<B> {
         // Dropped after the guard below: the last one out of a flight needs the lock.
         let mut passed = Vec::new();
         let mut shard = self.shards.lock(&wanted.digest);
-        let slots = [true, false].map(|streamed| (wanted.digest, streamed));
-        for slot in slots.iter().filter(|(_, streamed)| *streamed || !wanted.streamed) {
-            let Some(flight) = shard.get(slot).and_then(Weak::upgrade) else { continue };
+        let (lane, _) = wanted.lanes.split_last().expect("every form has a kind of generation of its own");
+        for slot in wanted.lanes.iter().map(|lane| (wanted.digest, *lane)) {
+            let Some(flight) = shard.get(&slot).and_then(Weak::upgrade) else { continue };
             match flight.enter(&wanted.key) {
-                Some(seat) => return Joined::Follow(Participant::new(flight, seat, wanted.deadline)),
+                Some(seat) => {
+                    return Joined::Follow(Participant::new(flight, seat, wanted.deadline, &self.participants));
+                }
                 None => passed.push(flight),
             }
         }
-        let slot = (wanted.digest, wanted.streamed);
+        let slot = (wanted.digest, *lane);
         // Another request of the same digest keeps its place, and one without room for its key
         // gets none: such a flight serves its leader alone.
         let taken = passed.iter().any(|flight| flight.is_joinable() && flight.slot() == Some(slot));
         let mut share = self.budget.share();
         let home = (!taken && share.grow(wanted.key.len())).then(|| Home { shards: self.shards.clone(), slot });
-        let key = if home.is_some() { wanted.key } else { Bytes::new() };
-        let flight = Arc::new(Flight::new(key, wanted.streamed, home, begin(), Tape::new(wanted.limit_bytes, share)));
+        let key = if home.is_some() { wanted.key } else { Arc::default() };
+        let flight = Arc::new(Flight::new(key, *lane, home, begin(), Tape::new(wanted.limit_bytes, share)));
         if flight.slot().is_some() {
             shard.insert(slot, Arc::downgrade(&flight));
         }
-        Joined::Lead(Participant::new(flight, shared::LEADER, wanted.deadline))
+        Joined::Lead(Participant::new(flight, shared::LEADER, wanted.deadline, &self.participants))
     }
 
     /// Flights that can be joined now.

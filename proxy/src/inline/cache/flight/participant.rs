@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::response::Parts;
 use hyper::body::Frame;
+use prometheus::IntGauge;
 use tokio::time::{Instant, Sleep};
 
 use super::shared::{Core, Flight};
@@ -25,11 +26,14 @@ pub struct Participant<B> {
     timer: Option<Pin<Box<Sleep>>>,
     /// It was given everything.
     spent: bool,
+    /// Counts it until it leaves.
+    count: IntGauge,
 }
 
 impl<B> Participant<B> {
-    pub(super) fn new(flight: Arc<Flight<B>>, seat: usize, deadline: Option<Instant>) -> Self {
-        Self { flight, seat: Some(seat), deadline, timer: None, spent: false }
+    pub(super) fn new(flight: Arc<Flight<B>>, seat: usize, deadline: Option<Instant>, count: &IntGauge) -> Self {
+        count.inc();
+        Self { flight, seat: Some(seat), deadline, timer: None, spent: false, count: count.clone() }
     }
 
     /// The flight, to be held where its answer may be kept.
@@ -46,6 +50,7 @@ impl<B> Participant<B> {
     fn leave(&mut self) {
         if let Some(seat) = self.seat.take() {
             self.flight.leave(seat);
+            self.count.dec();
         }
         self.timer = None;
     }

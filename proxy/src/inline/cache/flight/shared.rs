@@ -18,7 +18,7 @@ use http::response::Parts;
 use super::bell::Bell;
 use super::source::{Asked, Asking, Generated, Progress, Source};
 use super::tape::{Reader, Tape};
-use super::{Shards, Slot, lock};
+use super::{Lane, Shards, Slot, lock};
 use crate::exchange::{Error, Kind, Record};
 
 /// Seat of the participant that a flight begins with.
@@ -27,8 +27,8 @@ pub(super) const LEADER: usize = 0;
 /// One generation, shared by all that want it. Whoever holds it keeps it joinable after its
 /// end; only participants keep it running.
 pub struct Flight<B> {
-    key: Bytes,
-    streamed: bool,
+    key: Arc<[u8]>,
+    lane: Lane,
     home: Option<Home<B>>,
     bell: Arc<Bell>,
     /// The bell as a waker.
@@ -50,6 +50,8 @@ pub(super) struct Core<B> {
     tape: Tape,
     ended: Option<Result<(), Error>>,
     joinable: bool,
+    /// Whether it is known what becomes of the answer.
+    decided: bool,
     /// By seat; none where it is free.
     readers: Vec<Option<Reader>>,
     present: usize,
@@ -73,7 +75,7 @@ struct After<B> {
 
 impl<B> Flight<B> {
     /// A flight with its leader on board.
-    pub(super) fn new(key: Bytes, streamed: bool, home: Option<Home<B>>, asking: Asking<B>, tape: Tape) -> Self {
+    pub(super) fn new(key: Arc<[u8]>, lane: Lane, home: Option<Home<B>>, asking: Asking<B>, tape: Tape) -> Self {
         let bell = Arc::new(Bell::default());
         let core = Core {
             source: Some(Box::new(Source::Asking(asking))),
@@ -82,15 +84,16 @@ impl<B> Flight<B> {
             tape,
             ended: None,
             joinable: home.is_some(),
+            decided: false,
             readers: vec![Some(Reader::default())],
             present: 1,
         };
-        Self { key, streamed, home, waker: Waker::from(bell.clone()), bell, core: Mutex::new(core) }
+        Self { key, lane, home, waker: Waker::from(bell.clone()), bell, core: Mutex::new(core) }
     }
 
-    /// Whether the answer comes as a stream.
-    pub fn is_streamed(&self) -> bool {
-        self.streamed
+    /// The form in which the answer comes.
+    pub fn lane(&self) -> Lane {
+        self.lane
     }
 
     /// Whether others can join.
@@ -118,6 +121,19 @@ impl<B> Flight<B> {
         self.lock().tape.frozen()
     }
 
+    /// Says that it is known what becomes of the answer: nobody joins any more. Whether it was
+    /// not known before.
+    pub fn decide(&self) -> bool {
+        let was_known = std::mem::replace(&mut self.lock().decided, true);
+        self.close();
+        !was_known
+    }
+
+    /// Whether the answer has come to its proper end.
+    pub fn has_ended_well(&self) -> bool {
+        matches!(self.lock().ended, Some(Ok(())))
+    }
+
     /// Lets nobody join any more; those on board go on.
     pub fn close(&self) {
         let was_joinable = self.lock().detach();
@@ -137,9 +153,9 @@ impl<B> Flight<B> {
     }
 
     /// Takes a seat, if the flight can be joined and the key is the same.
-    pub(super) fn enter(&self, key: &Bytes) -> Option<usize> {
+    pub(super) fn enter(&self, key: &[u8]) -> Option<usize> {
         let mut core = self.lock();
-        if !core.joinable || self.key != key {
+        if !core.joinable || *self.key != *key {
             return None;
         }
         core.present += 1;
@@ -381,6 +397,6 @@ impl<B> Drop for Flight<B> {
 
 impl<B> std::fmt::Debug for Flight<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Flight").field("streamed", &self.streamed).finish_non_exhaustive()
+        f.debug_struct("Flight").field("lane", &self.lane).finish_non_exhaustive()
     }
 }

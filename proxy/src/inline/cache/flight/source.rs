@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::response::Parts;
 
 use crate::exchange::record::Answerer;
-use crate::exchange::{Attempt, Error, Record};
+use crate::exchange::{Attempt, Error, Record, Timings};
 
 /// A body that an engine sends, on its way to several clients.
 pub trait Generated: http_body::Body<Data = Bytes, Error = Error> + Unpin + Send {}
@@ -37,6 +37,7 @@ pub(super) struct Asked {
     arrived: Instant,
     engine: Option<Answerer>,
     attempts: Vec<Attempt>,
+    admitted: Option<Duration>,
     sent: Option<Duration>,
     head: Option<Duration>,
 }
@@ -69,8 +70,8 @@ impl<B: Generated> Source<B> {
 
 impl Asked {
     pub(super) fn of(record: Record) -> Self {
-        let (sent, head) = (record.timings.sent, record.timings.head);
-        Self { arrived: record.request.arrived, engine: record.engine, attempts: record.attempts, sent, head }
+        let Timings { admitted, sent, head, .. } = record.timings;
+        Self { arrived: record.request.arrived, engine: record.engine, attempts: record.attempts, admitted, sent, head }
     }
 
     /// Copies it into a participant's record, whose clock began at its own arrival: what was
@@ -85,6 +86,7 @@ impl Asked {
             attempt.started = shift(attempt.started);
             attempt.took = over - attempt.started;
         }
+        record.timings.admitted = self.admitted.map(shift);
         record.timings.sent = self.sent.map(shift);
         record.timings.head = self.head.map(shift);
     }
