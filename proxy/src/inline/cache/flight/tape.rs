@@ -127,3 +127,44 @@ impl Tape {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{Budget, ByteSize};
+
+    const LIMIT: usize = 100;
+
+    #[test]
+    fn no_more_than_the_limit_and_the_last_piece_is_kept_however_slow_the_readers_are() {
+        for room in [0, 30, 1000] {
+            let mut tape = Tape::new(LIMIT, Budget::new(ByteSize(room)).share());
+            let mut readers = [Reader::default(); 3];
+            let mut cuts = 0;
+            for index in 0..200_usize {
+                tape.push(Bytes::from(vec![index as u8; 1 + index * 7 % 40]), readers.iter_mut());
+                assert!(tape.older.len() <= LIMIT.min(room as usize), "{} after {index}", tape.older.len());
+                cuts = cuts.max(readers.iter().filter(|reader| reader.cut).count());
+                // The first keeps up, the second reads now and then, the third never.
+                for reader in readers.iter_mut().take(if index % 3 == 0 { 2 } else { 1 }).filter(|reader| !reader.cut) {
+                    reader.at += tape.after(reader.at).unwrap().len() as u64;
+                    assert_eq!(reader.at, tape.end());
+                }
+            }
+            assert!(!readers[0].cut && readers[2].cut);
+            assert_eq!(cuts, if room == 1000 { 1 } else { 2 });
+        }
+    }
+
+    #[test]
+    fn the_whole_is_kept_without_spare_room_up_to_the_limit_and_not_a_byte_further() {
+        for (last, whole) in [(1, true), (2, false)] {
+            let mut tape = Tape::new(LIMIT, Budget::new(ByteSize(1000)).share());
+            let mut readers = [Reader::default()];
+            tape.push(Bytes::from(vec![1; LIMIT - 1]), readers.iter_mut());
+            tape.push(Bytes::from(vec![2; last]), readers.iter_mut());
+            tape.freeze();
+            assert_eq!((tape.is_whole(), tape.frozen().map(|bytes| bytes.len())), (whole, whole.then_some(LIMIT)));
+        }
+    }
+}
