@@ -13,7 +13,7 @@ const GOOD: &str = r#"{"model":"m","choices":[{"index":0,"message":{"role":"assi
 
 /// Waits until so many exchanges were told that they share.
 async fn joined(scene: &Scene, participants: f64) {
-    scene.until_metric("weir_cache_flight_participants", &[], participants).await;
+    scene.until_metric("weir_cache_participants", &[], participants).await;
 }
 
 async fn ask_at_once(weir: &Weir, count: usize, body: &'static [u8]) -> Vec<Response> {

@@ -8,9 +8,11 @@
 
 mod breaks;
 mod bytes;
+mod cache;
 mod commands;
 mod connections;
 mod fallback;
+mod flight;
 #[path = "../wire/fixture.rs"]
 mod fixture;
 mod hang_up;

@@ -82,7 +82,7 @@ async fn round(flights: &Flights<Fed>, sources: &Arc<AtomicUsize>, round: usize,
 
 #[test]
 fn participants_of_many_threads_share_one_source_without_stalling() {
-    let flights = Arc::new(Flights::<Fed>::new(Budget::new(ByteSize(1 << 30))));
+    let flights = Arc::new(Flights::<Fed>::new(Budget::new(ByteSize(1 << 30)), super::script::gauge()));
     let sources = Arc::new(AtomicUsize::new(0));
     let barrier = Arc::new(Barrier::new(THREADS * TASKS));
     std::thread::scope(|scope| {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use super::super::{Flights, Joined, Wanted};
+use super::super::{Flights, Joined, Lane, Wanted};
 use super::script::{Client, Script, Step, flights, follow, join, record, run_all, wanted};
 use crate::exchange::record::Attempt;
 use crate::exchange::{Budget, ByteSize, Kind, Name};
@@ -177,7 +177,7 @@ fn a_leader_alone_may_read_as_slowly_as_it_likes_past_the_limit() {
 
 #[test]
 fn a_budget_without_room_is_a_limit_too() {
-    let flights = Flights::new(Budget::new(ByteSize(8)));
+    let flights = Flights::new(Budget::new(ByteSize(8)), super::script::gauge());
     let script = Script::new([Step::Head(200)]);
     let (_, leader) = join(&flights, wanted("key"), &script);
     let mut clients = vec![leader];
@@ -263,10 +263,10 @@ fn another_key_with_the_same_digest_never_shares_and_takes_nobodys_place() {
 
 #[tokio::test]
 async fn a_plain_request_shares_a_stream_but_no_stream_a_plain_answer() {
-    let plain = Wanted { streamed: false, ..wanted("key") };
+    let plain = Wanted { lanes: &[Lane::Stream, Lane::Plain], ..wanted("key") };
     let (flights, script, mut clients) = stream(0, &wanted("key"));
     let Joined::Follow(mut reader) = flights.join(plain.clone(), || panic!("asked again")) else { panic!("led") };
-    assert!(reader.flight().is_streamed());
+    assert_eq!(reader.flight().lane(), Lane::Stream);
     script.tell_piece("one ");
     run_all(&mut clients);
     script.tell_piece("two");

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame};
 use uuid::Uuid;
 
-use super::super::{Asking, Flight, Flights, Joined, Participant, Wanted, lock};
+use super::super::{Asking, Flight, Flights, Joined, Lane, Participant, Wanted, lock};
 use crate::exchange::{
     Api, Budget, ByteSize, Cached, Capture, Error, ExchangeId, Facts, Kind, Name, Outcome, Record, Request, Timings,
     TraceContext,
@@ -288,12 +288,16 @@ pub(super) fn run_all(clients: &mut [Client]) {
 }
 
 pub(super) fn flights() -> Flights<Scripted> {
-    Flights::new(Budget::new(ByteSize(1 << 30)))
+    Flights::new(Budget::new(ByteSize(1 << 30)), gauge())
+}
+
+pub(super) fn gauge() -> prometheus::IntGauge {
+    prometheus::IntGauge::new("participants", "Those who take part").unwrap()
 }
 
 pub(super) fn wanted(key: &'static str) -> Wanted {
-    let key = Bytes::from_static(key.as_bytes());
-    Wanted { digest: [7; 32], key, streamed: true, limit_bytes: 1 << 20, deadline: None }
+    let key = key.as_bytes().into();
+    Wanted { digest: [7; 32], key, lanes: &[Lane::Stream], limit_bytes: 1 << 20, deadline: None }
 }
 
 /// Joins; the script is the new source's, if there is one.
@@ -324,6 +328,7 @@ pub(super) fn record() -> Box<Record> {
         headers: http::HeaderMap::new(),
         body: Bytes::new(),
         facts: Facts::default(),
+        deadline: None,
     };
     Box::new(Record {
         request,
