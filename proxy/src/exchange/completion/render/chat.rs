@@ -104,6 +104,7 @@ fn choice_parts(api: Api, position: usize, mut choice: Members) -> Option<Vec<Me
 /// The deltas that a message falls into, and which of them holds what log-probabilities are about.
 fn deltas(mut message: Members) -> Option<(usize, Vec<Value>)> {
     message.get("role")?.as_str()?;
+    message.entry("content").or_insert(Value::Null);
     let mut reasoning = Members::new();
     // Where both names are used they say the same, so they come together.
     for key in ["reasoning_content", "reasoning"] {

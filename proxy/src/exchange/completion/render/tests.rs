@@ -44,7 +44,9 @@ fn said(api: Api, form: Form, body: &[u8]) -> (Vec<Choice>, String, Option<Usage
     let mut completion = read(api, "", form != PLAIN, body).unwrap();
     assert!(completion.ended && completion.error.is_none());
     for call in completion.choices.iter_mut().flat_map(|choice| &mut choice.tool_calls) {
-        call.arguments = serde_json::from_str::<Value>(&call.arguments).unwrap_or_default().to_string();
+        // Where a stream of Messages says nothing, the input is the empty object it began with.
+        let input = serde_json::from_str::<Value>(if call.arguments.is_empty() { "{}" } else { &call.arguments });
+        call.arguments = if api == Api::Messages { input.unwrap().to_string() } else { call.arguments.clone() };
     }
     (completion.choices, completion.model, completion.usage)
 }

@@ -148,6 +148,12 @@ fn blocks_and_items_that_are_not_understood_are_left_to_the_engine() {
             message(json!({"type": "tool_use", "id": "a", "input": "x"})),
             false,
         ),
+        (
+            "no count of what was said",
+            Api::Messages,
+            json!({"type": "message", "role": "assistant", "content": [], "stop_reason": "end_turn", "usage": {"input_tokens": 1}}),
+            false,
+        ),
         ("a message item", Api::Responses, response(said.clone(), "completed"), true),
         ("an answer cut short", Api::Responses, response(said.clone(), "incomplete"), true),
         ("an answer that goes on", Api::Responses, response(said.clone(), "in_progress"), false),
@@ -267,8 +273,14 @@ proptest! {
             text.replace_range(start..end, &put);
         }
         let body = Bytes::from(text);
-        if FORMS.into_iter().any(|to| to != form && render(api, &body, form, to).is_some_and(|new| new != body)) {
+        for to in FORMS.into_iter().filter(|to| (*to == PLAIN) != (form == PLAIN)) {
+            let Some(rendered) = render(api, &body, form, to) else { continue };
             all_forms(api, &body, form);
+            // What loses its usage on the way does not get it back.
+            let back = render(api, &rendered, to, form);
+            if let Some(again) = back.and_then(|back| render(api, &back, form, to)) {
+                prop_assert_eq!(again, rendered, "there and back is stable");
+            }
         }
     }
 }
