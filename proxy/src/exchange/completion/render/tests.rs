@@ -181,9 +181,9 @@ fn pieces_are_put_together_with_their_log_probabilities_and_unknown_members() {
     let chunks = [
         json!({"id": "x", "created": 1, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}),
         json!({"id": "x", "created": 2, "choices": [{"index": 0, "delta": {"content": "a"}, "token_ids": [1],
-            "logprobs": {"content": [{"token": "a", "logprob": -1}]}}]}),
+            "logprobs": {"content": [{"token": "a", "logprob": -93.31137037688033}]}}]}),
         json!({"id": "x", "created": 3, "choices": [{"index": 0, "delta": {"content": "b", "mood": "good"},
-            "token_ids": [2], "logprobs": {"content": [{"token": "b", "logprob": -2}]}}]}),
+            "token_ids": [2], "logprobs": {"content": [{"token": "b", "logprob": -36.573994842753436}]}}]}),
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "matched_stop": 5}], "weights": {"v": 1}}),
         json!({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}),
     ];
@@ -191,7 +191,7 @@ fn pieces_are_put_together_with_their_log_probabilities_and_unknown_members() {
     let expected = json!({"id": "x", "created": 1, "object": "chat.completion", "weights": {"v": 1},
         "choices": [{"index": 0, "finish_reason": "stop", "matched_stop": 5, "token_ids": [1, 2],
             "message": {"role": "assistant", "content": "ab", "mood": "good"},
-            "logprobs": {"content": [{"token": "a", "logprob": -1}, {"token": "b", "logprob": -2}]}}],
+            "logprobs": {"content": [{"token": "a", "logprob": -93.31137037688033}, {"token": "b", "logprob": -36.573994842753436}]}}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 2}});
     assert_eq!(json_of(&render(Api::Chat, &body, USAGE, PLAIN).unwrap()), expected);
 }

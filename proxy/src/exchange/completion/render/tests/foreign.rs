@@ -173,6 +173,27 @@ fn blocks_and_items_that_are_not_understood_are_left_to_the_engine() {
 }
 
 #[test]
+fn what_every_event_would_repeat_is_bounded() {
+    let chat = |length: usize| {
+        json!({"id": "x".repeat(length), "choices": [{"index": 0, "finish_reason": "stop",
+        "message": {"role": "assistant", "content": "a"}}]})
+    };
+    let response = |length: usize| {
+        json!({"object": "response", "status": "completed", "output": [{"type": "message",
+        "id": "x".repeat(length), "content": [{"type": "output_text", "text": "a"}]}]})
+    };
+    for (api, length, is_rendered, plain) in [
+        (Api::Chat, 900, true, chat(900)),
+        (Api::Chat, 1100, false, chat(1100)),
+        (Api::Responses, 256, true, response(256)),
+        (Api::Responses, 257, false, response(257)),
+    ] {
+        let rendered = render(api, &plain.to_string().into(), PLAIN, STREAM);
+        assert_eq!(rendered.is_some(), is_rendered, "{api:?} {length}");
+    }
+}
+
+#[test]
 fn a_stream_cut_anywhere_before_its_end_is_not_rendered() {
     for name in ["vllm/chat_stream", "vllm/completions_stream", "llama_cpp/messages_stream", "openai/responses_stream"]
     {
