@@ -21,7 +21,8 @@ pub struct Text<'a> {
     pub text: &'a str,
 }
 
-/// A completed answer that says this text and nothing else; none for shapes that say no text.
+/// A completed answer that says this text and nothing else; none for shapes that say no text,
+/// and for an id or model too long for every event to repeat.
 pub fn of_text(api: Api, said: &Text<'_>, form: Form) -> Option<Bytes> {
     let Text { model, id, created, text } = said;
     let usage = json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0});
