@@ -18,6 +18,9 @@ use crate::exchange::Api;
 /// What every chunk repeats.
 const ENVELOPE: [&str; 5] = ["id", "created", "model", "system_fingerprint", "service_tier"];
 
+/// Most that every chunk may repeat: an answer of many short pieces must not grow without bound.
+const ENVELOPE_BYTES: usize = 1024;
+
 /// A stream that says what the plain answer says.
 pub(super) fn to_stream(api: Api, plain: Value, include_usage: bool) -> Option<Vec<Value>> {
     let mut rest = object(plain)?;
@@ -33,6 +36,9 @@ pub(super) fn to_stream(api: Api, plain: Value, include_usage: bool) -> Option<V
     }
     envelope.insert("object".to_owned(), object_name(api, true).into());
     rest.remove("object");
+    if serde_json::to_vec(&envelope).ok()?.len() > ENVELOPE_BYTES {
+        return None;
+    }
     if include_usage {
         envelope.insert("usage".to_owned(), Value::Null);
     }
@@ -104,6 +110,7 @@ fn choice_parts(api: Api, position: usize, mut choice: Members) -> Option<Vec<Me
 /// The deltas that a message falls into, and which of them holds what log-probabilities are about.
 fn deltas(mut message: Members) -> Option<(usize, Vec<Value>)> {
     message.get("role")?.as_str()?;
+    message.entry("content").or_insert(Value::Null);
     let mut reasoning = Members::new();
     // Where both names are used they say the same, so they come together.
     for key in ["reasoning_content", "reasoning"] {

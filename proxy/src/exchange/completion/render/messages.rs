@@ -15,7 +15,7 @@ const ENDING: [&str; 4] = ["stop_reason", "stop_sequence", "stop_details", "cont
 /// A stream that says what the plain answer says.
 pub(super) fn to_stream(plain: Value) -> Option<Vec<Value>> {
     let mut message = object(plain)?;
-    if message.get("type")? != "message" || !has_stopped(&message) {
+    if message.get("type")? != "message" || !has_ended(&message) {
         return None;
     }
     let blocks = take_list(&mut message, "content")?;
@@ -44,8 +44,10 @@ pub(super) fn to_stream(plain: Value) -> Option<Vec<Value>> {
     Some(events)
 }
 
-fn has_stopped(message: &Members) -> bool {
-    message.get("stop_reason").and_then(Value::as_str).is_some_and(|reason| !reason.is_empty())
+/// Whether a message says why it ended and what it cost.
+fn has_ended(message: &Members) -> bool {
+    let told = message.get("usage").and_then(|usage| usage.get("output_tokens")).is_some_and(Value::is_u64);
+    told && message.get("stop_reason").and_then(Value::as_str).is_some_and(|reason| !reason.is_empty())
 }
 
 /// How a block starts, and what its deltas say.
@@ -115,8 +117,7 @@ pub(super) fn to_plain(events: Vec<Value>) -> Option<Value> {
             _ => return None,
         }
     }
-    let told = message.get("usage").is_some_and(Value::is_object);
-    if !stopped || !told || !has_stopped(&message) || !blocks.iter().all(|block| block.is_over) {
+    if !stopped || !has_ended(&message) || !blocks.iter().all(|block| block.is_over) {
         return None;
     }
     let blocks: Vec<Value> = blocks.into_iter().map(|block| block.members.into()).collect();

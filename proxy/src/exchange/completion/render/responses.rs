@@ -11,6 +11,9 @@ use super::super::MAX_PARTS;
 use super::super::json::text;
 use super::merge::{Members, object, take_list, take_text};
 
+/// Longest id of an item: it stands in every event about a part of it, and there may be many.
+const ID_BYTES: usize = 256;
+
 /// A stream that says what the plain answer says.
 pub(super) fn to_stream(plain: Value) -> Option<Vec<Value>> {
     let ending = ending(&plain)?;
@@ -108,6 +111,9 @@ impl Events {
         let mut item = object(item)?;
         // llama.cpp gives its calls no id of their own.
         let item_id = [text(&whole, "id"), text(&whole, "call_id")].into_iter().find(|id| !id.is_empty())?;
+        if item_id.len() > ID_BYTES {
+            return None;
+        }
         let place = Place { item_id, output_index, part: None };
         let parts = parts_of(&mut item)?;
         if item.contains_key("status") {

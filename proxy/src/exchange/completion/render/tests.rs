@@ -44,7 +44,9 @@ fn said(api: Api, form: Form, body: &[u8]) -> (Vec<Choice>, String, Option<Usage
     let mut completion = read(api, "", form != PLAIN, body).unwrap();
     assert!(completion.ended && completion.error.is_none());
     for call in completion.choices.iter_mut().flat_map(|choice| &mut choice.tool_calls) {
-        call.arguments = serde_json::from_str::<Value>(&call.arguments).unwrap_or_default().to_string();
+        // Where a stream of Messages says nothing, the input is the empty object it began with.
+        let input = serde_json::from_str::<Value>(if call.arguments.is_empty() { "{}" } else { &call.arguments });
+        call.arguments = if api == Api::Messages { input.unwrap().to_string() } else { call.arguments.clone() };
     }
     (completion.choices, completion.model, completion.usage)
 }
@@ -179,9 +181,9 @@ fn pieces_are_put_together_with_their_log_probabilities_and_unknown_members() {
     let chunks = [
         json!({"id": "x", "created": 1, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}),
         json!({"id": "x", "created": 2, "choices": [{"index": 0, "delta": {"content": "a"}, "token_ids": [1],
-            "logprobs": {"content": [{"token": "a", "logprob": -1}]}}]}),
+            "logprobs": {"content": [{"token": "a", "logprob": -93.31137037688033}]}}]}),
         json!({"id": "x", "created": 3, "choices": [{"index": 0, "delta": {"content": "b", "mood": "good"},
-            "token_ids": [2], "logprobs": {"content": [{"token": "b", "logprob": -2}]}}]}),
+            "token_ids": [2], "logprobs": {"content": [{"token": "b", "logprob": -36.573994842753436}]}}]}),
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "matched_stop": 5}], "weights": {"v": 1}}),
         json!({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}),
     ];
@@ -189,7 +191,7 @@ fn pieces_are_put_together_with_their_log_probabilities_and_unknown_members() {
     let expected = json!({"id": "x", "created": 1, "object": "chat.completion", "weights": {"v": 1},
         "choices": [{"index": 0, "finish_reason": "stop", "matched_stop": 5, "token_ids": [1, 2],
             "message": {"role": "assistant", "content": "ab", "mood": "good"},
-            "logprobs": {"content": [{"token": "a", "logprob": -1}, {"token": "b", "logprob": -2}]}}],
+            "logprobs": {"content": [{"token": "a", "logprob": -93.31137037688033}, {"token": "b", "logprob": -36.573994842753436}]}}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 2}});
     assert_eq!(json_of(&render(Api::Chat, &body, USAGE, PLAIN).unwrap()), expected);
 }

@@ -21,7 +21,8 @@ pub struct Text<'a> {
     pub text: &'a str,
 }
 
-/// A completed answer that says this text and nothing else; none for shapes that say no text.
+/// A completed answer that says this text and nothing else; none for shapes that say no text,
+/// and for an id or model too long for every event to repeat.
 pub fn of_text(api: Api, said: &Text<'_>, form: Form) -> Option<Bytes> {
     let Text { model, id, created, text } = said;
     let usage = json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0});
@@ -36,7 +37,7 @@ pub fn of_text(api: Api, said: &Text<'_>, form: Form) -> Option<Bytes> {
             "parallel_tool_calls": true, "temperature": null, "top_p": null, "tool_choice": "auto", "tools": [],
             "output": [{"id": format!("msg_{id}"), "type": "message", "status": "completed", "role": "assistant",
                 "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}]}],
-            "usage": {"input_tokens": 0, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 0,
+            "usage": {"input_tokens": 0, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens": 0,
                 "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 0}}),
         Api::Messages => json!({"id": id, "type": "message", "role": "assistant", "model": model,
             "content": [{"type": "text", "text": text}], "stop_reason": "end_turn", "stop_sequence": null,

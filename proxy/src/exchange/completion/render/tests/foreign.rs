@@ -148,6 +148,12 @@ fn blocks_and_items_that_are_not_understood_are_left_to_the_engine() {
             message(json!({"type": "tool_use", "id": "a", "input": "x"})),
             false,
         ),
+        (
+            "no count of what was said",
+            Api::Messages,
+            json!({"type": "message", "role": "assistant", "content": [], "stop_reason": "end_turn", "usage": {"input_tokens": 1}}),
+            false,
+        ),
         ("a message item", Api::Responses, response(said.clone(), "completed"), true),
         ("an answer cut short", Api::Responses, response(said.clone(), "incomplete"), true),
         ("an answer that goes on", Api::Responses, response(said.clone(), "in_progress"), false),
@@ -163,6 +169,27 @@ fn blocks_and_items_that_are_not_understood_are_left_to_the_engine() {
         if let Some(streamed) = streamed.filter(|_| told) {
             assert_eq!(json_of(&render(api, &streamed, STREAM, PLAIN).unwrap()), plain, "{name}");
         }
+    }
+}
+
+#[test]
+fn what_every_event_would_repeat_is_bounded() {
+    let chat = |length: usize| {
+        json!({"id": "x".repeat(length), "choices": [{"index": 0, "finish_reason": "stop",
+        "message": {"role": "assistant", "content": "a"}}]})
+    };
+    let response = |length: usize| {
+        json!({"object": "response", "status": "completed", "output": [{"type": "message",
+        "id": "x".repeat(length), "content": [{"type": "output_text", "text": "a"}]}]})
+    };
+    for (api, length, is_rendered, plain) in [
+        (Api::Chat, 900, true, chat(900)),
+        (Api::Chat, 1100, false, chat(1100)),
+        (Api::Responses, 256, true, response(256)),
+        (Api::Responses, 257, false, response(257)),
+    ] {
+        let rendered = render(api, &plain.to_string().into(), PLAIN, STREAM);
+        assert_eq!(rendered.is_some(), is_rendered, "{api:?} {length}");
     }
 }
 
@@ -267,8 +294,14 @@ proptest! {
             text.replace_range(start..end, &put);
         }
         let body = Bytes::from(text);
-        if FORMS.into_iter().any(|to| to != form && render(api, &body, form, to).is_some_and(|new| new != body)) {
+        for to in FORMS.into_iter().filter(|to| (*to == PLAIN) != (form == PLAIN)) {
+            let Some(rendered) = render(api, &body, form, to) else { continue };
             all_forms(api, &body, form);
+            // What loses its usage on the way does not get it back.
+            let back = render(api, &rendered, to, form);
+            if let Some(again) = back.and_then(|back| render(api, &back, form, to)) {
+                prop_assert_eq!(again, rendered, "there and back is stable");
+            }
         }
     }
 }
