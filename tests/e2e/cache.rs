@@ -20,6 +20,11 @@ fn status(response: &Response) -> &str {
     response.header("cache-status").unwrap_or("none")
 }
 
+#[track_caller]
+fn assert_hit(response: &Response) {
+    assert!(status(response).starts_with("weir; hit"), "{} {}", status(response), response.text());
+}
+
 impl Scene {
     /// The cache has decided about everything that was answered.
     async fn holds(&self, entries: usize) {
@@ -27,7 +32,13 @@ impl Scene {
     }
 
     async fn certain(answer: Answer) -> Self {
-        let scene = Self::plain().await;
+        Self::keeping("", answer).await
+    }
+
+    /// A scene whose engine has told what it is, so that keys stay the same.
+    async fn keeping(rest: &str, answer: Answer) -> Self {
+        let scene = Self::with(1, Text { rest, ..Text::default() }).await;
+        wait::until_true("the engine is identified", || scene.weir.said().contains("engine identified")).await;
         scene.engine().answer(answer);
         scene
     }
@@ -62,7 +73,7 @@ async fn spelling_does_not_matter_and_meaning_does() {
     scene.chat(two("a", "b").as_bytes()).await;
     scene.holds(1).await;
     let same = r#" {"temperature": 0.0, "messages":[{"content":"\u0061","role":"user"},{"role":"user","content":"b"}] , "model":"m"}"#;
-    assert!(status(&scene.chat(same.as_bytes()).await).contains("hit"));
+    assert_hit(&scene.chat(same.as_bytes()).await);
     let others = [
         two("b", "a"),
         two("a", "b ").replace("\"m\"", "\"m2\""),
@@ -163,11 +174,10 @@ async fn clients_decide_with_cache_control() {
 #[tokio::test]
 async fn an_entry_is_too_old_in_time() {
     let rest = "[[routes]]\nname = \"r\"\nengines = [\"default\"]\n[routes.cache]\nttl = \"1s\"";
-    let scene = Scene::with(1, Text { rest, ..Text::default() }).await;
-    scene.engine().answer(Answer::json(GOOD));
+    let scene = Scene::keeping(rest, Answer::json(GOOD)).await;
     scene.chat(CERTAIN).await;
     scene.holds(1).await;
-    assert!(status(&scene.chat(CERTAIN).await).contains("hit"));
+    assert_hit(&scene.chat(CERTAIN).await);
     wait::until_asked("the entry is too old", wait::PATIENCE, async || {
         let status = status(&scene.chat(CERTAIN).await).to_owned();
         (!status.contains("hit") && !status.contains("collapsed")).then_some(())
@@ -184,15 +194,14 @@ async fn a_tenant_never_gets_what_was_made_for_another() {
         key("ka"),
         key("kb")
     );
-    let scene = Scene::with(1, Text { rest: &rest, ..Text::default() }).await;
-    scene.engine().answer(Answer::json(GOOD));
+    let scene = Scene::keeping(&rest, Answer::json(GOOD)).await;
     let ask = async |key: &str| scene.ask(&with(&[("Authorization", &format!("Bearer {key}"))], CERTAIN)).await;
     assert_eq!(status(&ask("ka").await), "weir; fwd=miss");
     scene.holds(1).await;
     assert_eq!(status(&ask("kb").await), "weir; fwd=miss", "b may not even learn that a asked");
     scene.holds(2).await;
-    assert!(status(&ask("ka").await).contains("hit"));
-    assert!(status(&ask("kb").await).contains("hit"));
+    assert_hit(&ask("ka").await);
+    assert_hit(&ask("kb").await);
     scene.settle().await;
 }
 
@@ -220,10 +229,10 @@ async fn a_stream_is_given_again_as_it_was_and_as_a_whole() {
     let first = scene.chat(&stream).await;
     scene.holds(1).await;
     let again = scene.chat(&stream).await;
-    assert!(status(&again).contains("hit"));
+    assert_hit(&again);
     assert_eq!((again.text(), again.header("content-type")), (first.text(), Some("text/event-stream")));
     let whole = scene.chat(&asks("")).await;
-    assert!(status(&whole).contains("hit"), "{}", status(&whole));
+    assert_hit(&whole);
     let whole = whole.json();
     assert_eq!(whole["choices"][0]["message"]["content"], "hi");
     assert_eq!((&whole["object"], &whole["usage"]["total_tokens"]), (&json!("chat.completion"), &json!(4)));
@@ -240,7 +249,7 @@ async fn a_whole_answer_is_given_again_as_a_stream() {
     scene.chat(CERTAIN).await;
     scene.holds(1).await;
     let stream = scene.chat(CERTAIN_STREAM).await;
-    assert!(status(&stream).contains("hit"));
+    assert_hit(&stream);
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
     let text = stream.text();
     assert!(text.contains("\"role\":\"assistant\"") && text.contains("hello"), "{text}");
@@ -264,45 +273,45 @@ async fn a_stream_that_told_no_usage_is_not_made_into_a_whole_answer() {
 #[tokio::test]
 async fn a_hit_needs_no_engine_and_no_place() {
     let rest = "[limits]\nmax_in_flight = 1\nmax_queue = 0";
-    let scene = Scene::with(1, Text { rest, ..Text::default() }).await;
-    scene.engine().answer(Answer::json(GOOD));
+    let scene = Scene::keeping(rest, Answer::json(GOOD)).await;
     scene.chat(CERTAIN).await;
     scene.holds(1).await;
     scene.engine().answer(Answer::silence());
     let busy = scene.begin_chat(br#"{"model":"m","messages":[]}"#).await;
     scene.engine().request(1).await;
     assert_eq!(scene.chat(br#"{"model":"m","messages":[],"n":1}"#).await.status(), 429);
-    assert!(status(&scene.chat(CERTAIN).await).contains("hit"));
+    assert_hit(&scene.chat(CERTAIN).await);
     busy.hang_up();
     scene.settle().await;
 }
 
 #[tokio::test]
 async fn an_engine_that_became_another_has_nothing_kept() {
-    let scene = Scene::with(1, Text { engine: "kind = \"vllm\"\nprobe_interval = \"50ms\"", ..Text::default() }).await;
+    let text = Text { engine: "kind = \"vllm\"\nprobe_interval = \"50ms\"", ..Text::default() };
+    let mut scene = Scene::with(1, text).await;
     let version = |version: &str| Answer::json(json!({"version": version}).to_string());
     scene.engine().answer(Answer::json(GOOD));
-    scene.engine().answer_at("/version", version("1"));
-    let certain = async || status(&scene.chat(CERTAIN).await).to_owned();
-    let settled = async |what: &str| {
-        wait::until_asked(what, wait::PATIENCE, async || certain().await.contains("hit").then_some(())).await;
-    };
-    settled("kept").await;
-    let before = scene.reached();
-    scene.engine().answer_at("/version", version("2"));
-    wait::until_asked("the new engine is asked", wait::PATIENCE, async || {
-        certain().await;
-        (scene.reached() > before).then_some(())
-    })
-    .await;
-    settled("kept anew").await;
+    for now in ["1", "2"] {
+        scene.engine().answer_at("/version", version(now));
+        if now == "2" {
+            scene.engines[0].stop().await;
+            scene.until_metric("weir_engine_up", &[], 0.0).await;
+            scene.engines[0].start_again().await;
+            scene.until_metric("weir_engine_up", &[], 1.0).await;
+            wait::until_true("the change is noticed", || scene.weir.said().contains("engine_changed")).await;
+            assert_eq!(status(&scene.chat(CERTAIN).await), "weir; fwd=miss");
+        }
+        wait::until_asked("the answer is kept", wait::PATIENCE, async || {
+            status(&scene.chat(CERTAIN).await).starts_with("weir; hit").then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
 async fn sampled_answers_are_kept_in_variants_where_the_route_says_so() {
     let rest = "[[routes]]\nname = \"r\"\nengines = [\"default\"]\n[routes.cache]\nmode = \"all\"\nvariants = 3";
-    let scene = Scene::with(1, Text { rest, ..Text::default() }).await;
-    scene.engine().answer(Answer::json(GOOD));
+    let scene = Scene::keeping(rest, Answer::json(GOOD)).await;
     for _ in 0..40 {
         scene.chat(br#"{"model":"m","messages":[],"temperature":1}"#).await;
     }
@@ -313,8 +322,7 @@ async fn sampled_answers_are_kept_in_variants_where_the_route_says_so() {
 #[tokio::test]
 async fn a_route_without_cache_says_nothing_of_it() {
     let rest = "[[routes]]\nname = \"r\"\nengines = [\"default\"]\n[routes.cache]\nmode = \"off\"";
-    let scene = Scene::with(1, Text { rest, ..Text::default() }).await;
-    scene.engine().answer(Answer::json(GOOD));
+    let scene = Scene::keeping(rest, Answer::json(GOOD)).await;
     for _ in 0..2 {
         assert_eq!(scene.chat(CERTAIN).await.header("cache-status"), None);
     }

@@ -89,6 +89,10 @@ async fn discover(replica: &Replica, limit: Duration, noticed: &impl Fn(&Replica
         return;
     }
     let before = replica.set_fingerprint(after.clone());
+    if *before == Fingerprint::default() {
+        let Fingerprint { version, model, .. } = &*after;
+        tracing::info!(engine = %replica.engine, replica = %replica.authority, version, model, "engine identified");
+    }
     if *before != Fingerprint::default() && before != after {
         noticed(replica, Noticed::Changed { before, after });
     }
