@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::key::Key;
 use crate::exchange::cached::{About, Evicted, Hit};
@@ -176,10 +176,12 @@ pub fn kept_headers(response: &HeaderMap) -> HeaderMap {
             && !name.as_str().starts_with("x-weir-")
             && !named.iter().any(|other| name.as_str().eq_ignore_ascii_case(other))
     };
-    // Built anew: a clone would keep the room of what is left out.
+    // Built anew: a clone would hold the connection's buffer that the values are pieces of.
     let mut kept = HeaderMap::new();
     for (name, value) in response.iter().filter(|(name, _)| is_kept(name)) {
-        kept.append(name, value.clone());
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            kept.append(name, value);
+        }
     }
     kept
 }

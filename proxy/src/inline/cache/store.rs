@@ -32,7 +32,8 @@ use super::metrics::Metrics;
 use crate::exchange::ExchangeId;
 use crate::exchange::cached::{Evicted, Miss, Rejected};
 
-/// The store. Lives as long as the process: a new configuration gets a new one.
+/// The store. Lives as long as the process, through reloads too: what it holds stays good,
+/// and other sizes take a restart.
 #[derive(Debug)]
 pub struct Store {
     pub(super) entries: Cache<[u8; 32], Arc<Entry>>,
