@@ -125,6 +125,9 @@ impl Store {
     pub fn evict(&self, source: ExchangeId, cause: Evicted) -> bool {
         let Some(entry) = self.by_source.find(source) else { return false };
         let digest = *entry.answer.key.digest();
+        // Moka 0.12 takes the weight of a replacement that it has not booked yet off the total
+        // when the entry is taken out, and would hold more than its ceiling ever after.
+        self.entries.run_pending_tasks();
         // A newer answer may stand in its place by now: it stays.
         let result = self.entries.entry(digest).and_compute_with(|held| match held {
             Some(held) if Arc::ptr_eq(held.value(), &entry) => {
