@@ -36,7 +36,8 @@ use http::response::Parts;
 pub use body::Body;
 pub use canonical::canonical;
 pub use config::{Config, Mode, RoutePolicy};
-pub use entry::Entry;
+pub use control::Control;
+pub use entry::{Answer, Entry};
 pub use flight::{Asking, Generated, Participant};
 pub use key::{Key, Scope, key};
 pub use listing::{EntryView, Listing};
@@ -47,7 +48,6 @@ use crate::exchange::cached::{Again, Bypass, Hit, Miss, Rejected};
 use crate::exchange::completion::render::Form;
 use crate::exchange::record::Answerer;
 use crate::exchange::{Api, Budget, Cached, Caching, Draft, Error, Kind, Record};
-use control::Control;
 use flight::{Flights, Joined, Lane, Wanted};
 use ticket::Ticket;
 

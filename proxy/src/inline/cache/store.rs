@@ -32,7 +32,8 @@ use super::metrics::Metrics;
 use crate::exchange::ExchangeId;
 use crate::exchange::cached::{Evicted, Miss, Rejected};
 
-/// The store. Lives as long as the process: a new configuration gets a new one.
+/// The store. Lives as long as the process, through reloads too: what it holds stays good,
+/// and other sizes take a restart.
 #[derive(Debug)]
 pub struct Store {
     pub(super) entries: Cache<[u8; 32], Arc<Entry>>,
@@ -124,6 +125,9 @@ impl Store {
     pub fn evict(&self, source: ExchangeId, cause: Evicted) -> bool {
         let Some(entry) = self.by_source.find(source) else { return false };
         let digest = *entry.answer.key.digest();
+        // Moka 0.12 takes the weight of a replacement that it has not booked yet off the total
+        // when the entry is taken out, and would hold more than its ceiling ever after.
+        self.entries.run_pending_tasks();
         // A newer answer may stand in its place by now: it stays.
         let result = self.entries.entry(digest).and_compute_with(|held| match held {
             Some(held) if Arc::ptr_eq(held.value(), &entry) => {
