@@ -88,7 +88,7 @@ pub(super) struct Series {
     pub(super) at: Vec<i64>,
     /// Milliseconds between two steps.
     pub(super) every: i64,
-    /// Estimated exchanges per second.
+    /// Estimated exchanges per minute.
     pub(super) hit: Vec<f64>,
     pub(super) collapsed: Vec<f64>,
     pub(super) miss: Vec<f64>,
@@ -220,7 +220,7 @@ impl Series {
             let mut column = vec![0.0; begins.len()];
             for found in steps.iter().filter(|found| found.outcome == outcome) {
                 if let Ok(at) = begins.binary_search(&found.at_us) {
-                    column[at] += found.exchanges / (within(found.at_us) as f64 / 1e6);
+                    column[at] += found.exchanges / (within(found.at_us) as f64 / 60e6);
                 }
             }
             column
@@ -271,10 +271,10 @@ mod tests {
 
     #[test]
     fn every_column_is_as_long_as_the_time_and_says_nothing_where_nothing_was_looked_up() {
-        let steps = [step(0, "hit", "", 60.0), step(0, "miss", "absent", 60.0), step(MINUTE, "bypass", "api", 6.0)];
+        let steps = [step(0, "hit", "", 5.0), step(0, "miss", "absent", 5.0), step(MINUTE, "bypass", "api", 6.0)];
         let series = Series::of(&steps, WINDOW, MINUTE);
         assert_eq!((series.at.len(), series.hit.len(), series.hit_ratio.len()), (60, 60, 60));
-        assert_eq!((series.hit[0], series.miss[0], series.bypass[1]), (1.0, 1.0, 0.1));
+        assert_eq!((series.hit[0], series.miss[0], series.bypass[1]), (5.0, 5.0, 6.0));
         assert_eq!(series.hit_ratio[..3], [Some(0.5), None, None]);
     }
 
@@ -283,7 +283,7 @@ mod tests {
         let window = Window { from: 30_000_000, to: 2 * MINUTE + 10_000_000 };
         let steps = [step(0, "hit", "", 30.0), step(MINUTE, "hit", "", 60.0), step(2 * MINUTE, "hit", "", 5.0)];
         let series = Series::of(&steps, window, MINUTE);
-        assert_eq!((series.at, series.hit), (vec![0, 60_000], vec![1.0, 1.0]));
+        assert_eq!((series.at, series.hit), (vec![0, 60_000], vec![60.0, 60.0]));
     }
 
     #[test]

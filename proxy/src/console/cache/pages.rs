@@ -27,7 +27,7 @@ use crate::console::view::Reader;
 use crate::exchange::ExchangeId;
 
 /// Entries on the page; a search finds the others.
-const SHOWN: usize = 100;
+const SHOWN: usize = 50;
 
 impl EntryFilter {
     fn of(filter: &Filter) -> Self {
