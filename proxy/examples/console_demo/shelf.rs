@@ -71,7 +71,7 @@ fn hit(row: &mut StoredExchange, source: &StoredExchange) {
     row.attempts.clear();
     (row.prompt_tokens, row.completion_tokens, row.cached_tokens) = (0, 0, 0);
     (row.engine, row.engine_kind, row.replica, row.fingerprint) = Default::default();
-    (row.sent_us, row.head_us, row.longest_gap_us) = (0, 0, 0);
+    (row.admitted_us, row.sent_us, row.head_us, row.longest_gap_us) = (0, 0, 0, 0);
     (row.first_byte_us, row.last_byte_us, row.total_us) = (410, 520, 560);
     row.first_token_us = if row.stream { 410 } else { 0 };
     (row.request_body, row.response_body, row.prompt_text, row.completion_text) = Default::default();
