@@ -89,7 +89,7 @@ onKey("?", () => help?.showModal());
 onKey("d", turnTheme);
 let leader = 0;
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || help?.open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   const field = event.target.closest?.("input, textarea, select, [contenteditable]");
   if (field) {
     if (event.key === "Escape") field.blur();

@@ -1,6 +1,7 @@
 // One exchange: tabs whose bodies come when they are opened, folds, neighbours, keys.
 
 import { fetchPiece, onKey } from "./base.js";
+import { onRemoved } from "./removal.js";
 
 const tabs = [...document.querySelectorAll("#tabs button")];
 
@@ -90,3 +91,7 @@ onKey("e", () => {
   next.focus();
   unfold(next);
 });
+
+// An answer that is no longer in the cache has no more to say there.
+onRemoved(() => { for (const button of document.querySelectorAll("[data-evict]:not(dialog)")) button.disabled = true; });
+onKey("x", () => document.querySelector("button[data-evict]:enabled")?.click());

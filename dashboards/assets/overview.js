@@ -1,29 +1,13 @@
 // The overview: figures and charts, fresh every five seconds.
 
 import { showTimes } from "./base.js";
+import { count, css, legend, make, seconds, stack } from "./charts.js";
 
 const EVERY = 5000;
 const HOUR = 3600;
 const LEAST = 600;
 const words = document.getElementById("series-words").dataset;
 const waiting = document.querySelector(".charts").dataset.waiting;
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-// Figures as the server writes them.
-function seconds(v) {
-  if (v == null) return "–";
-  if (v < 0.0009995) return `${(v * 1e6).toFixed(0)} µs`;
-  if (v < 0.00995) return `${(v * 1e3).toFixed(1)} ms`;
-  if (v < 0.9995) return `${(v * 1e3).toFixed(0)} ms`;
-  return v < 9.995 ? `${v.toFixed(2)} s` : `${v.toFixed(v < 99.95 ? 1 : 0)} s`;
-}
-function count(v) {
-  if (v == null) return "–";
-  for (const [size, unit] of [[1e9, " G"], [1e6, " M"], [1e3, " k"]]) {
-    if (Math.abs(v) >= size * 0.9995) return `${(v / size).toPrecision(3)}${unit}`;
-  }
-  return Number.isInteger(v) ? String(v) : v.toFixed(Math.abs(v) < 9.995 ? 2 : Math.abs(v) < 99.95 ? 1 : 0);
-}
 
 const QUANTILES = [["p50", "--c1"], ["p95", "--c2"], ["p99", "--c3"]];
 const quantile = (name) => ({ unit: seconds, columns: () => QUANTILES.map(([q, colour]) => ({ name: q, colour, at: (s) => s.quantiles[name]?.[q] })) });
@@ -85,86 +69,15 @@ function draw(figure) {
     known.plot.batch(() => { known.plot.setScale("x", { min: now - span(now), max: now }); known.plot.setScale("y", known.plot.weirRange()); });
   } else {
     known?.plot.destroy();
-    plots.set(name, { look, plot: make(box, columns, data, chart, figure, now) });
+    plots.set(name, { look, plot: make(box, columns, data, chart, { sync: sync.key, range: lastHour, shown: (at) => label(figure, chart, at) }) });
   }
   box.classList.toggle("waiting", series.at.length < 2);
   box.dataset.waiting = waiting;
-  legend(figure, chart, null);
+  label(figure, chart, null);
 }
 
-// Stacked columns are drawn as sums, the highest first.
-function stack(columns, stacked) {
-  if (!stacked) return columns;
-  const sums = [];
-  columns.reduce((below, column) => {
-    const sum = column.map((v, i) => (v ?? 0) + (below?.[i] ?? 0));
-    sums.push(sum);
-    return sum;
-  }, null);
-  return sums;
-}
-
-function make(box, columns, data, chart, figure, now) {
-  const line = css("--line"), faint = css("--faint");
-  const font = `11px ${css("--sans")}`;
-  const plot = new window.uPlot({
-    width: box.clientWidth, height: box.clientHeight, pxAlign: 1, legend: { show: false },
-    padding: [8, 16, 0, 0],
-    cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false }, sync: { key: sync.key, setSeries: false } },
-    scales: { x: { time: true, range: () => { const t = Date.now() / 1000; return [t - span(t), t]; } }, y: { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
-    axes: [
-      { stroke: faint, font, size: 22, space: 70, gap: 3, grid: { show: false }, ticks: { show: false }, values: "{HH}:{mm}" },
-      { stroke: faint, font, size: 52, gap: 4, space: 26, grid: { stroke: line, width: 1 }, ticks: { show: false }, values: (u, splits) => splits.map((v) => (v === 0 ? "0" : chart.unit(v).replace(/(\.\d*?)0+(?=\s|$)/, "$1").replace(/\.(?=\s|$)/, ""))) },
-    ],
-    series: [{}, ...columns.map((column) => ({
-      // What is stacked is an area: a line on top would show what is not there.
-      stroke: chart.stacked ? undefined : css(column.colour), width: chart.stacked ? 0 : 1.3,
-      fill: chart.stacked ? css(column.colour) + (column.name === "complete" ? "59" : "c8") : undefined,
-      points: { show: false }, spanGaps: false,
-    }))],
-    hooks: {
-      setCursor: [(u) => legend(figure, chart, u.cursor.idx)],
-    },
-    bands: chart.stacked ? columns.slice(1).map((_, i) => ({ series: [i + 2, i + 1] })) : [],
-  }, data, box);
-  plot.weirRange = () => {
-    const high = Math.max(0, ...plot.data.slice(1).flat().filter((v) => v != null));
-    return { min: 0, max: high > 0 ? high * 1.12 : 1 };
-  };
-  return plot;
-}
-
-// The values under the cursor, else the newest.
-function legend(figure, chart, at) {
-  const box = figure.querySelector(".legend");
-  const index = at ?? series.at.length - 1;
-  const keys = (figure.columns ?? []).map((column) => {
-    const key = document.createElement("span");
-    key.className = "key";
-    const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    mark.setAttribute("viewBox", "0 0 9 9");
-    const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    for (const [name, value] of Object.entries({ y: 3, width: 9, height: 3, rx: 1.5, fill: css(column.colour) })) rect.setAttribute(name, value);
-    mark.append(rect);
-    const value = document.createElement("b");
-    value.textContent = chart.unit(column.at(series)?.[index] ?? null);
-    key.append(mark, words[column.name] ?? column.name, " ", value);
-    return key;
-  });
-  box.replaceChildren(...keys);
-  box.title = keys.map((key) => key.textContent).join("\n");
-  // What has no room in the line is counted; all of it is in the title.
-  const more = document.createElement("span");
-  const out = keys.filter((key) => key.offsetTop > keys[0].offsetTop);
-  if (!out.length) return;
-  box.append(more);
-  let left = keys.length - out.length;
-  do {
-    keys.forEach((key, i) => { key.hidden = i >= left; });
-    more.textContent = `+${keys.length - left}`;
-    left -= 1;
-  } while (left > 0 && more.offsetTop > keys[0].offsetTop);
-}
+const lastHour = () => { const now = Date.now() / 1000; return [now - span(now), now]; };
+const label = (figure, chart, at) => legend(figure.querySelector(".legend"), figure.columns ?? [], chart.unit, words, series, at ?? series.at.length - 1);
 
 const drawAll = () => { if (series) document.querySelectorAll(".chart").forEach(draw); };
 addEventListener("resize", drawAll);

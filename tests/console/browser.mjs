@@ -12,6 +12,8 @@ import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import path from "node:path";
 
+import { cacheParts } from "./cache.mjs";
+
 const [address, token, ...rest] = process.argv.slice(2);
 if (!address || !token) {
   console.error("usage: node browser.mjs <address> <token> [--modules <folder>] [--shots <folder>]");
@@ -267,7 +269,8 @@ async function shapes() {
   await page.context().close();
 }
 
-for (const part of [login, overview, list, hostile, long, shapes]) {
+const cache = cacheParts({ address, open, enter, shot, fits, check });
+for (const part of [login, overview, list, hostile, long, shapes, ...cache]) {
   try {
     await part();
   } catch (fault) {

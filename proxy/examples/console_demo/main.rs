@@ -5,16 +5,19 @@
 //! the store away. Prints the address with the token, then serves until interrupted.
 
 mod rows;
+mod shelf;
 mod traffic;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use weir::background::store;
 use weir::console::{self, EngineFacts, PartState, live, login};
+use weir::exchange::stored::{Stored, StoredEvent};
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
@@ -41,7 +44,13 @@ async fn serve() -> Result<(), Fault> {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
-    let (clients, note) = open_store(&folder, &rows, &registry).await?;
+    let (made, now) = rows::exchanges(rows.parse().unwrap_or(400))?;
+    let (clients, note) = open_store(&folder, rows != "none", &registry).await?;
+    let (sender, events) = std::sync::mpsc::sync_channel(16);
+    if let Some(client) = clients.borrow().clone() {
+        rows::fill(&client, &made, now).await?;
+    }
+    keep_events(events, clients.clone());
     let (login, _) = login::Login::load_or_create(&folder.join("token"))?;
     let token = "demo";
     drop(login);
@@ -51,6 +60,8 @@ async fn serve() -> Result<(), Fault> {
         registry,
         live,
         store: clients,
+        cache: Arc::new(shelf::Shelf::of(&made, now)),
+        events: sender,
         store_note: note,
         login: login::Login::of_token(token),
         engines: Arc::new(engines),
@@ -77,26 +88,39 @@ type Clients = tokio::sync::watch::Receiver<Option<clickhouse::Client>>;
 
 async fn open_store(
     folder: &std::path::Path,
-    rows: &str,
+    wanted: bool,
     registry: &prometheus::Registry,
 ) -> Result<(Clients, console::Probe<String>), Fault> {
-    let Ok(rows) = rows.parse::<u32>() else {
+    if !wanted {
         let (sender, clients) = tokio::sync::watch::channel(None);
         std::mem::forget(sender);
         return Ok((clients, Arc::new(|| "no ClickHouse is configured in this demo".into())));
-    };
+    }
     let config = store::Config { data_dir: folder.join("store"), ..store::Config::default() };
     let metrics = store::Metrics::register(registry)?;
     let store = store::Store::start(config, store::ChildProgram::default(), metrics);
     let mut clients = store.clients();
     let ready = tokio::time::timeout(Duration::from_secs(60), clients.wait_for(Option::is_some)).await;
-    let client = ready.map_err(|_| format!("{:?}", *store.state().borrow()))??.clone();
-    let client = client.ok_or("the store went away at once")?;
-    rows::fill(&client, rows).await?;
+    ready.map_err(|_| format!("{:?}", *store.state().borrow()))??;
     let state = store.state();
     // Kept until the process ends: dropping it would stop the store.
     std::mem::forget(store);
     Ok((clients, Arc::new(move || describe(&state.borrow()))))
+}
+
+/// Brings what people do to the store, as the recorder would.
+fn keep_events(events: Receiver<StoredEvent>, clients: Clients) {
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::spawn(move || {
+        for event in events {
+            let client = clients.borrow().clone();
+            if let Some(client) = client
+                && let Err(fault) = runtime.block_on(rows::bring(&client, &[Stored::Event(event)]))
+            {
+                tracing::warn!(%fault, "an event was lost");
+            }
+        }
+    });
 }
 
 fn describe(state: &store::State) -> String {

@@ -9,7 +9,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use weir::background::sink::{Batch, Config, Limits, Metrics, Sink, Source};
 use weir::exchange::stored::{Stored, StoredAttempt, StoredEvent, StoredExchange, StoredGap};
 
-use crate::Fault;
+use crate::{Fault, shelf};
 
 struct Once {
     batch: Option<Batch>,
@@ -31,9 +31,16 @@ impl Source for Once {
     }
 }
 
-pub(crate) async fn fill(client: &clickhouse::Client, rows: u32) -> Result<(), Fault> {
+/// Made-up exchanges, newest first, and the moment that they are counted back from.
+pub(crate) fn exchanges(rows: u32) -> Result<(Vec<StoredExchange>, i64), Fault> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?;
-    let mut records: Vec<Stored> = (0..rows).map(|i| Stored::Exchange(Box::new(exchange(i, now)))).collect();
+    let mut rows: Vec<_> = (0..rows).map(|i| exchange(i, now)).collect();
+    shelf::cache(&mut rows);
+    Ok((rows, now))
+}
+
+pub(crate) async fn fill(client: &clickhouse::Client, rows: &[StoredExchange], now: i64) -> Result<(), Fault> {
+    let mut records: Vec<Stored> = rows.iter().map(|row| Stored::Exchange(Box::new(row.clone()))).collect();
     records.push(Stored::Gap(StoredGap {
         gap_id: Uuid::from_u128(1),
         from_at: now - 4_000_000_000,
@@ -51,11 +58,16 @@ pub(crate) async fn fill(client: &clickhouse::Client, rows: u32) -> Result<(), F
         instance: "demo".into(),
         ..StoredEvent::default()
     }));
+    bring(client, &records).await
+}
+
+/// Brings records to the store, each call under its own token.
+pub(crate) async fn bring(client: &clickhouse::Client, records: &[Stored]) -> Result<(), Fault> {
     let payload = |(i, record): (usize, &Stored)| Ok((i as u64 + 1, rmp_serde::to_vec_named(record)?.into()));
     let records: Vec<_> = records.iter().enumerate().map(payload).collect::<Result<_, rmp_serde::encode::Error>>()?;
     let batch = Batch {
         last_seq: records.len() as u64,
-        token: format!("demo-{now}"),
+        token: format!("demo-{}", Uuid::now_v7()),
         instance: "demo".into(),
         records,
         gaps: Vec::new(),

@@ -29,7 +29,7 @@ impl Observer for Observers {
     }
 
     fn read(&self, record: &Record, row: &StoredExchange) {
-        self.metrics.observe_stored(row);
+        self.metrics.observe_stored(record, row);
         self.tracer.offer(record, Some(row));
         let tokens = u64::from(row.prompt_tokens) + u64::from(row.completion_tokens);
         if tokens > 0

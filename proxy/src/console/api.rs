@@ -55,8 +55,9 @@ pub(super) async fn exchanges(
 }
 
 /// `GET /api/exchange/{id}`: metadata, timings, attempts and texts of one exchange.
+/// Texts of a hit are those of the exchange named by its `cache_source`.
 pub(super) async fn exchange(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let Facts { whole, texts, fingerprint } = console.facts(&id).await?;
+    let Facts { whole, texts, fingerprint, .. } = console.facts(&id).await?;
     let Timings { class, phases, attempts, .. } = Timings::of(&whole);
     let fingerprint = fingerprint.as_deref().map(fingerprint_fields).unwrap_or_default();
     Ok(Json(json!({"exchange": whole, "class": class, "timings": phases, "attempts": attempts,

@@ -11,9 +11,11 @@ use crate::exchange::Fingerprint;
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) whole: Whole,
-    /// None where their time to live is over.
+    /// The exchange whose answer was given again, for a hit that it is still kept of.
+    pub(super) source: Option<Whole>,
+    /// Those of the source for a hit, which has none of its own. None where their time to live is over.
     pub(super) texts: Option<Texts>,
-    /// The engine fingerprint as JSON.
+    /// The engine fingerprint as JSON; likewise.
     pub(super) fingerprint: Option<String>,
 }
 
@@ -21,6 +23,7 @@ pub(super) struct Facts {
 #[derive(Debug, Serialize)]
 pub(super) struct Detail {
     pub(super) whole: Whole,
+    pub(super) source: Option<Whole>,
     pub(super) timings: Timings,
     pub(super) fingerprint: Vec<(&'static str, String)>,
     pub(super) content: Option<Content>,
@@ -60,11 +63,13 @@ pub(super) struct Try {
 }
 
 impl Detail {
-    pub(super) fn of(Facts { whole, texts, fingerprint }: Facts) -> Self {
+    pub(super) fn of(Facts { whole, source, texts, fingerprint }: Facts) -> Self {
+        let told = source.as_ref().unwrap_or(&whole);
         Self {
             timings: Timings::of(&whole),
             fingerprint: fingerprint.as_deref().map(fingerprint_fields).unwrap_or_default(),
-            content: texts.map(|texts| Content::glance(&whole, &texts)),
+            content: texts.map(|texts| Content::glance(told, &texts)),
+            source,
             whole,
         }
     }

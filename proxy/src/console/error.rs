@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Store(String),
     #[error("there is no such exchange in the store")]
     NoExchange,
+    #[error("{0}")]
+    NotCached(String),
     #[error("there is nothing at this address")]
     NoPage,
     #[error("{what}")]
@@ -37,7 +39,7 @@ impl Failure {
         match self {
             Self::StoreAbsent(_) | Self::StoreSlow(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) => StatusCode::BAD_GATEWAY,
-            Self::NoExchange | Self::NoPage => StatusCode::NOT_FOUND,
+            Self::NoExchange | Self::NotCached(_) | Self::NoPage => StatusCode::NOT_FOUND,
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoLogin => StatusCode::UNAUTHORIZED,
@@ -53,6 +55,7 @@ impl Failure {
             Self::StoreSlow(_) => "store_slow",
             Self::Store(_) => "store_refused",
             Self::NoExchange => "no_exchange",
+            Self::NotCached(_) => "not_cached",
             Self::NoPage => "no_page",
             Self::BadRequest { .. } => "bad_request",
             Self::Page(_) => "page",
@@ -78,6 +81,7 @@ impl Failure {
             Self::StoreSlow(_) => "narrow the time range or the filters",
             Self::Store(_) => "see the log of Weir; the schema may be older or newer than this program",
             Self::NoExchange => "it may not have been sampled, may still be in the spool, or its time to live is over",
+            Self::NotCached(_) => "it may have expired or been evicted already; see /cache for what is there",
             Self::NoPage => "begin at /",
             Self::BadRequest { cure, .. } => cure,
             Self::Page(_) => "this is a fault of Weir: report it with the log line",

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Console;
+use super::cache::EntryView;
 use super::content::Content;
 use super::detail::{Detail, Facts};
 use super::error::Failure;
@@ -17,8 +18,9 @@ use super::filter::{Cursor, Filter};
 use super::pages::{Page, value};
 use super::queries::{Direction, OneOf};
 use super::raw::{Raw, is_stream};
-use super::rows::OneText;
+use super::rows::{OneText, Whole};
 use super::view::Reader;
+use crate::exchange::ExchangeId;
 
 /// The page: figures, waterfall, and the conversation with long texts folded.
 pub(super) async fn page(
@@ -32,6 +34,7 @@ pub(super) async fn page(
             let page = context! {
                 section => "exchanges",
                 detail => value(&detail),
+                entry => value(&console.entry(&detail.whole)),
                 query => filter.query(),
                 steps => (),
             };
@@ -133,13 +136,36 @@ fn plain(text: String) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
+/// The exchange that has the texts of a hit.
+fn source(whole: &Whole) -> Option<Uuid> {
+    whole.cache_source.parse().ok().filter(|id: &Uuid| !id.is_nil())
+}
+
 impl Console {
+    /// The entry that this exchange's answer is, or was given from.
+    fn entry(&self, whole: &Whole) -> Option<EntryView> {
+        let id = source(whole).or_else(|| whole.id.parse().ok())?;
+        self.cache.entry(ExchangeId(id))
+    }
+
     /// Everything that the store has of one exchange.
     pub(super) async fn facts(&self, id: &str) -> Result<Facts, Failure> {
         let id: Uuid = id.parse().map_err(|_| Failure::NoExchange)?;
         let store = &self.store;
         let (whole, texts, fingerprint) = tokio::join!(store.whole(id), store.texts(id), store.fingerprint(id));
-        Ok(Facts { whole: whole?, texts: texts?, fingerprint: fingerprint? })
+        let whole = whole?;
+        let Some(source) = source(&whole) else {
+            return Ok(Facts { whole, source: None, texts: texts?, fingerprint: fingerprint? });
+        };
+        let of_source = tokio::join!(store.whole(source), store.texts(source), store.fingerprint(source));
+        match of_source {
+            (Ok(found), texts, fingerprint) => {
+                Ok(Facts { whole, source: Some(found), texts: texts?, fingerprint: fingerprint? })
+            }
+            // Not sampled, or its time to live is over: the hit's own figures are still worth a page.
+            (Err(Failure::NoExchange), ..) => Ok(Facts { whole, source: None, texts: None, fingerprint: None }),
+            (Err(failure), ..) => Err(failure),
+        }
     }
 
     async fn content(&self, id: &str) -> Result<Content, Failure> {

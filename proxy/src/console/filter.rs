@@ -29,6 +29,8 @@ pub(super) struct Filter {
     pub(super) outcome: String,
     /// Kind of the fault.
     pub(super) error: String,
+    /// What the cache did: an outcome, or an outcome and a reason as in `miss.stale`.
+    pub(super) cache: String,
     /// Text within prompt, answer or bodies.
     pub(super) text: String,
     /// Cursor: rows older than this one.
@@ -73,7 +75,7 @@ pub(super) enum Search<'a> {
 
 impl Filter {
     /// The fields with their names in the address, cursor excluded.
-    pub(super) fn fields(&self) -> [(&'static str, &str); 12] {
+    pub(super) fn fields(&self) -> [(&'static str, &str); 13] {
         [
             ("range", &self.range),
             ("from", &self.from),
@@ -86,6 +88,7 @@ impl Filter {
             ("status", &self.status),
             ("outcome", &self.outcome),
             ("error", &self.error),
+            ("cache", &self.cache),
             ("text", &self.text),
         ]
     }
@@ -142,6 +145,11 @@ impl Filter {
         let cure = "take 'before' from the 'next' of an earlier answer, or leave it out";
         let (started_at, exchange_id) = parts.ok_or_else(|| bad("'before' is no place in the list", cure))?;
         Ok(Some(Cursor { started_at, exchange_id }))
+    }
+
+    /// Outcome and reason at the cache; empty where any will do.
+    pub(super) fn cached(&self) -> (&str, &str) {
+        self.cache.split_once('.').unwrap_or((&self.cache, ""))
     }
 
     /// How the text is to be searched: words by the index; text in quotes, or with signs that

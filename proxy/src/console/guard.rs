@@ -34,6 +34,30 @@ const HEADERS: [(HeaderName, &str); 6] = [
 
 const SESSION: &str = "weir_session";
 
+/// How somebody who is inside came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Means {
+    /// With a browser, after a login.
+    Session,
+    /// With the admin token in the request itself.
+    Token,
+}
+
+impl Means {
+    /// Of a request that was let in; a token is looked at first there too.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        if bearer(headers).is_some() { Self::Token } else { Self::Session }
+    }
+
+    /// The word used in events and logs.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Token => "token",
+        }
+    }
+}
+
 /// Puts the security headers on every answer, refusals included. Pages are never cached.
 pub(super) async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
@@ -164,7 +188,8 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 /// Where the login leads: back to the page that was asked for.
 fn login_address(uri: &axum::http::Uri) -> String {
     let wanted = uri.path_and_query().map_or("/", |target| target.as_str());
-    if wanted == "/" || wanted.starts_with("/overview/") || wanted.starts_with("/exchanges/rows") {
+    let pieces = ["/overview/", "/exchanges/rows", "/cache/"];
+    if wanted == "/" || pieces.iter().any(|piece| wanted.starts_with(piece)) {
         return "/login".to_owned();
     }
     let wanted = percent_encoding::utf8_percent_encode(wanted, percent_encoding::NON_ALPHANUMERIC);

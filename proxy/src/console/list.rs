@@ -82,7 +82,8 @@ impl Console {
         let mut lines = self.store.lines(filter, window, rows).await?;
         let more = lines.len() > rows as usize;
         lines.truncate(rows as usize);
-        let mut glimpses = self.store.glimpses(&lines).await?;
+        let (own, given) = tokio::join!(self.store.glimpses(&lines), self.store.glimpses_of_sources(&lines));
+        let (mut glimpses, given) = (own?, given?);
         let cursor = |line: &Line| {
             let exchange_id = line.id.parse::<Uuid>().ok()?;
             Some(Cursor { started_at: line.started_us, exchange_id }.to_string())
@@ -90,7 +91,10 @@ impl Console {
         let next = if more { lines.last().and_then(cursor) } else { None };
         let show = |line: Line| {
             let found = glimpses.iter().position(|glimpse| glimpse.id == line.id);
-            let glimpse = found.map(|at| glimpses.swap_remove(at)).unwrap_or_default();
+            let own = found.map(|at| glimpses.swap_remove(at));
+            // Several hits may share a source.
+            let shared = || given.iter().find(|glimpse| glimpse.id == line.cache_source).cloned();
+            let glimpse = shared().or(own).unwrap_or_default();
             let class = class(&line.outcome, line.status);
             Shown { class, prompt: one_line(&glimpse.prompt), completion: one_line(&glimpse.completion), line }
         };
@@ -111,14 +115,20 @@ fn one_line(text: &str) -> String {
     if more { format!("{shown}…") } else { shown.to_owned() }
 }
 
-fn step_us(window: Window) -> i64 {
+/// The step of a chart over a time range, in microseconds.
+pub(super) fn step_us(window: Window) -> i64 {
     let seconds = (window.to - window.from) / 1_000_000;
     let fits = STEPS.into_iter().find(|step| seconds / step <= BARS);
     fits.unwrap_or_else(|| (seconds / BARS / 86_400 + 1) * 86_400) * 1_000_000
 }
 
+/// Begin of the step that a time range begins in.
+pub(super) fn first_step(window: Window, step: i64) -> i64 {
+    window.from.div_euclid(step) * step
+}
+
 fn chart(volumes: &[Volume], window: Window, step: i64) -> Chart {
-    let first = window.from.div_euclid(step) * step;
+    let first = first_step(window, step);
     let steps = (window.to - first + step - 1) / step;
     let width = WIDTH / steps.max(1) as f64;
     let mut bars: Vec<Bar> = (0..steps)

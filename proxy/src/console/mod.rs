@@ -1,12 +1,14 @@
 //! The console port: pages, JSON API, metrics and health.
 //!
-//! Promises: it reads and never writes what others own; every answer carries a strict
+//! Promises: it reads and never writes what others own, but for the cache, where a person may
+//! remove entries, and each removal is told with who did it; every answer carries a strict
 //! content security policy; foreign text is never HTML; without the store it still
 //! serves live figures. It must not know how anything it shows was made: it is given a
-//! metrics registry, ClickHouse clients and a few closures ([`Parts`]).
+//! metrics registry, ClickHouse clients, the cache behind a port and a few closures ([`Parts`]).
 
 mod api;
 mod assets;
+pub mod cache;
 mod content;
 mod detail;
 mod error;
@@ -35,6 +37,7 @@ mod view;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
@@ -44,6 +47,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::exchange::stored::StoredEvent;
 use crate::exchange::{Fault, Period};
 
 /// How the console is served.
@@ -129,6 +133,10 @@ pub struct Parts {
     pub store: watch::Receiver<Option<clickhouse::Client>>,
     /// State of the store for people: where it is, or why it is away.
     pub store_note: Probe<String>,
+    /// The live cache.
+    pub cache: Arc<dyn cache::CachePort>,
+    /// Takes what people did, for the store.
+    pub events: SyncSender<StoredEvent>,
     /// Who may come in.
     pub login: login::Login,
     /// What is known of each engine replica, read at each look.
@@ -201,6 +209,8 @@ pub enum Error {
 pub struct Metrics {
     queries: prometheus::HistogramVec,
     refused: prometheus::IntCounter,
+    actions: prometheus::IntCounterVec,
+    untold: prometheus::IntCounter,
 }
 
 impl Metrics {
@@ -210,9 +220,17 @@ impl Metrics {
             .buckets(vec![0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
         let queries = prometheus::HistogramVec::new(queries, &["query", "outcome"])?;
         let refused = prometheus::IntCounter::new("weir_console_logins_refused_total", "Logins refused.")?;
+        let actions = prometheus::Opts::new("weir_console_cache_actions_total", "What people did to the cache.");
+        let actions = prometheus::IntCounterVec::new(actions, &["action", "outcome"])?;
+        let untold = prometheus::IntCounter::new(
+            "weir_console_events_lost_total",
+            "Events of what people did that found no room on their way to the store; the log has them.",
+        )?;
+        registry.register(Box::new(actions.clone()))?;
+        registry.register(Box::new(untold.clone()))?;
         registry.register(Box::new(queries.clone()))?;
         registry.register(Box::new(refused.clone()))?;
-        Ok(Self { queries, refused })
+        Ok(Self { queries, refused, actions, untold })
     }
 }
 
@@ -224,6 +242,8 @@ struct Console {
     metrics: Metrics,
     registry: prometheus::Registry,
     store: store::Access,
+    cache: Arc<dyn cache::CachePort>,
+    events: SyncSender<StoredEvent>,
     login: login::Login,
     live: live::Live,
     engines: Probe<Vec<EngineFacts>>,
@@ -266,7 +286,7 @@ pub async fn serve(
 /// Time that open requests get when the console stops.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Largest body of a request to the console: a login form.
+/// Largest body of a request to the console: a login form or an action.
 const BODY_LIMIT: usize = 16 << 10;
 
 impl Console {
@@ -275,6 +295,8 @@ impl Console {
         Ok(Self {
             store: store::Access::new(parts.store, parts.store_note, &parts.config, metrics.clone()),
             metrics,
+            cache: parts.cache,
+            events: parts.events,
             live: parts.live,
             view: view::View::new().map_err(Error::Pages)?,
             config: parts.config,
@@ -306,11 +328,19 @@ fn router(console: Arc<Console>) -> axum::Router {
         .route("/exchange/{id}/piece/{said}/{piece}", get(exchange::piece))
         .route("/exchange/{id}/view/{body}", get(exchange::view))
         .route("/exchange/{id}/{body}", get(exchange::body))
+        .route("/cache", get(cache::pages::page))
+        .route("/cache/now", get(cache::pages::now))
+        .route("/cache/live", get(cache::pages::live))
+        .route("/cache/events", get(cache::pages::events))
         .route("/health", get(pages::health))
         .route("/api/overview", get(api::overview))
         .route("/api/live", get(api::live))
         .route("/api/exchanges", get(api::exchanges))
         .route("/api/exchange/{id}", get(api::exchange))
+        .route("/api/cache", get(cache::pages::api))
+        .route("/api/cache/entries", get(cache::pages::api_entries))
+        .route("/api/cache/evict", post(cache::pages::api_evict))
+        .route("/api/cache/flush", post(cache::pages::api_flush))
         .route_layer(middleware::from_fn_with_state(console.clone(), guard::require_login));
     let metrics = axum::Router::new()
         .route("/metrics", get(health::metrics))

@@ -17,6 +17,9 @@ use super::list;
 use super::view::Reader;
 use crate::exchange::{Api, Kind, Outcome};
 
+/// What the cache may do, as offered in the filter.
+const CACHINGS: [&str; 4] = ["hit", "collapsed", "miss", "bypass"];
+
 /// A page, or why there is none.
 pub(super) type Page = Result<Html<String>, Failure>;
 
@@ -62,7 +65,7 @@ pub(super) fn value(facts: &impl serde::Serialize) -> Value {
 }
 
 /// What is wrong, for a page that shows the rest all the same.
-fn problem(failure: &Failure) -> Value {
+pub(super) fn problem(failure: &Failure) -> Value {
     context! {word => failure.word(), message => failure.explanation(), cure => failure.cure()}
 }
 
@@ -112,6 +115,7 @@ pub(super) async fn exchanges(
         chart_box => value(&(list::WIDTH, list::HEIGHT)),
         choices => value(&asked.2.unwrap_or_default()),
         filter => value(&filter),
+        filter_cache => &filter.cache,
         query => filter.query(),
         narrowed => filter.is_narrowed(),
         wider => filter.wider().map(|wider| context! {query => wider.query(), range => wider.range}),
@@ -123,6 +127,7 @@ pub(super) async fn exchanges(
         apis => value(&Api::ALL.map(Api::as_str)),
         outcomes => value(&Outcome::ALL.map(Outcome::as_str)),
         kinds => value(&Kind::ALL.map(Kind::as_str)),
+        cachings => value(&CACHINGS),
     };
     console.page("exchanges.html", &reader, page).into_response()
 }
@@ -139,7 +144,7 @@ pub(super) async fn exchange_rows(
     };
     match lines {
         Ok(lines) => {
-            let page = context! {lines => value(&lines), query => filter.query()};
+            let page = context! {lines => value(&lines), query => filter.query(), filter_cache => &filter.cache};
             console.page("exchange_rows.html", &reader, page).into_response()
         }
         Err(failure) => failure.into_response(),

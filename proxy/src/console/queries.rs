@@ -4,6 +4,8 @@
 //! sqrt(sum(y²(1-p)/p²)) for independent inclusion. A row that came twice and has not been
 //! folded yet counts once: lists skip it by `LIMIT 1 BY`, sums read `FINAL`.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::error::Failure;
@@ -18,7 +20,7 @@ use super::store::Access;
 const LINE: &str = "toString(exchange_id) AS id, toUnixTimestamp64Micro(started_at) AS started_us, tenant, route, api, \
     stream, if(model_answered = '', model_requested, model_answered) AS model, engine, replica, status, outcome, \
     error_kind, length(attempts.engine) AS tries, total_us, first_token_us, prompt_tokens, completion_tokens, \
-    prompt_truncated, inclusion_probability, sample_reason";
+    prompt_truncated, inclusion_probability, sample_reason, cache, cache_reason, toString(cache_source) AS cache_source";
 
 const WHOLE: &str = "toString(exchange_id) AS id, toUnixTimestamp64Micro(started_at) AS started_us, tenant, route, api, \
     method, path, stream, model_requested, model_answered, engine, engine_kind, replica, fingerprint, status, outcome, \
@@ -28,19 +30,21 @@ const WHOLE: &str = "toString(exchange_id) AS id, toUnixTimestamp64Micro(started
     first_byte_us, first_token_us, last_byte_us, total_us, longest_gap_us, request_bytes, response_bytes, events, \
     prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, usage_source, wasted_tokens, \
     expected_prompt_tokens, prompt_truncated, inclusion_probability, sample_reason, redactions, user_agent, trace_id, \
-    span_id, weir_version, instance, content_truncated";
+    span_id, weir_version, instance, content_truncated, cache, cache_reason, toString(cache_source) AS cache_source, \
+    cache_age_us, saved_prompt_tokens, saved_completion_tokens, saved_engine_us";
 
 /// How an exchange looks at a glance; the same rule as the chips of the pages.
 const CLASS: &str =
     "multiIf(outcome = 'complete', 'good', outcome = 'client_left' OR status BETWEEN 400 AND 499, 'warn', 'bad')";
 
 const DAY_US: i64 = 86_400_000_000;
+const MINUTE_US: i64 = 60_000_000;
 /// Letters of prompt and answer shown in the list.
 const GLIMPSE: u16 = 180;
 
 impl Statement {
     /// What the filter asks for, the cursor aside.
-    fn matching(mut self, filter: &Filter, window: Window) -> Result<Self, Failure> {
+    pub(super) fn matching(mut self, filter: &Filter, window: Window) -> Result<Self, Failure> {
         self = self.within(window);
         self.and_text("tenant", "tenant", &filter.tenant);
         self.and_text("route", "route", &filter.route);
@@ -48,6 +52,9 @@ impl Statement {
         self.and_text("api", "api", &filter.api);
         self.and_text("outcome", "outcome", &filter.outcome);
         self.and_text("error_kind", "error", &filter.error);
+        let (cache, reason) = filter.cached();
+        self.and_text("cache", "cache", cache);
+        self.and_text("cache_reason", "cache_reason", reason);
         if !filter.model.is_empty() {
             self.and("(model_answered = {model:String} OR model_requested = {model:String})");
             self = self.bind("model", Value::Text(filter.model.clone()));
@@ -135,13 +142,15 @@ fn glimpses(ids: Vec<String>, window: Window) -> Statement {
     statement.bind("ids", Value::Texts(ids)).then("LIMIT 1 BY exchange_id")
 }
 
+/// When an exchange arrived, as its id tells: microseconds since the Unix epoch.
+fn moment(id: Uuid) -> Option<i64> {
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    Some(i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000) + i64::from(nanos / 1000))
+}
+
 /// By identity. A UUIDv7 tells its time, which spares reading all other days.
 fn by_id(select: &str, table: &str, id: Uuid) -> Statement {
-    let around = id.get_timestamp().map(|moment| {
-        let (seconds, nanos) = moment.to_unix();
-        let at = i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000) + i64::from(nanos / 1000);
-        Window { from: at.saturating_sub(DAY_US), to: at.saturating_add(DAY_US) }
-    });
+    let around = moment(id).map(|at| Window { from: at.saturating_sub(DAY_US), to: at.saturating_add(DAY_US) });
     let statement = Statement::of(format!("SELECT {select} FROM {table}"));
     let mut statement = match around {
         Some(window) => statement.within(window),
@@ -182,6 +191,16 @@ impl Access {
         let (Some(from), Some(last)) = (times().min(), times().max()) else { return Ok(Vec::new()) };
         let ids = lines.iter().map(|line| line.id.clone()).collect();
         self.all("glimpses", glimpses(ids, Window { from, to: last + 1 })).await
+    }
+
+    /// First words of the texts that hits have at the exchanges whose answers were given again.
+    pub(super) async fn glimpses_of_sources(&self, lines: &[Line]) -> Result<Vec<Glimpse>, Failure> {
+        let sources: BTreeSet<Uuid> = lines.iter().filter_map(|line| line.cache_source.parse().ok()).collect();
+        let windows = || sources.iter().filter_map(|id| moment(*id));
+        let (Some(first), Some(last)) = (windows().min(), windows().max()) else { return Ok(Vec::new()) };
+        let window = Window { from: first.saturating_sub(MINUTE_US), to: last.saturating_add(MINUTE_US) };
+        let ids = sources.iter().map(Uuid::to_string).collect();
+        self.all("glimpses", glimpses(ids, window)).await
     }
 
     pub(super) async fn volume(&self, filter: &Filter, window: Window, step: i64) -> Result<Vec<Volume>, Failure> {
@@ -281,9 +300,21 @@ mod tests {
 
     fn hostile() -> Filter {
         let text = "'; DROP TABLE exchanges -- {x:String} ?".to_owned();
-        let all = [&text; 8].map(Clone::clone);
-        let [tenant, route, model, engine, api, outcome, error, text] = all;
-        Filter { tenant, route, model, engine, api, outcome, error, text, status: "4xx".into(), ..Filter::default() }
+        let all = [&text; 9].map(Clone::clone);
+        let [tenant, route, model, engine, api, outcome, error, cache, text] = all;
+        Filter {
+            tenant,
+            route,
+            model,
+            engine,
+            api,
+            outcome,
+            error,
+            cache,
+            text,
+            status: "4xx".into(),
+            ..Filter::default()
+        }
     }
 
     #[test]
@@ -298,7 +329,7 @@ mod tests {
         for statement in statements {
             assert!(!statement.sql.contains("DROP"), "{}", statement.sql);
             let texts = statement.values.iter().filter(|(_, value)| *value == Value::Text(filter.text.clone()));
-            assert_eq!(texts.count(), 8);
+            assert_eq!(texts.count(), 9);
         }
     }
 

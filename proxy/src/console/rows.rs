@@ -27,6 +27,11 @@ pub(super) struct Line {
     pub(super) prompt_truncated: bool,
     pub(super) inclusion_probability: f64,
     pub(super) sample_reason: String,
+    /// What the cache did; `off` or empty where it had no part.
+    pub(super) cache: String,
+    pub(super) cache_reason: String,
+    /// Of a hit, the exchange that has its texts; else nil.
+    pub(super) cache_source: String,
 }
 
 /// The first words of an exchange's texts, for the list.
@@ -94,6 +99,15 @@ pub(super) struct Whole {
     pub(super) weir_version: String,
     pub(super) instance: String,
     pub(super) content_truncated: bool,
+    /// What the cache did; `off` or empty where it had no part.
+    pub(super) cache: String,
+    pub(super) cache_reason: String,
+    /// Of a hit, the exchange that has its texts; else nil.
+    pub(super) cache_source: String,
+    pub(super) cache_age_us: u64,
+    pub(super) saved_prompt_tokens: u32,
+    pub(super) saved_completion_tokens: u32,
+    pub(super) saved_engine_us: u64,
 }
 
 /// Texts of one exchange.

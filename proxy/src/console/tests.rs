@@ -1,29 +1,38 @@
 //! The console as a browser meets it, over a real socket, without a store.
 
+use std::sync::mpsc::Receiver;
+
+use super::cache::tests::Shelf;
 use super::*;
 use crate::exchange::ByteSize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const TOKEN: &str = "correct horse battery staple";
-const HOSTILE: &str = "</script><img src=x onerror=alert(1)>{{7*7}}\u{1b}\u{202e}";
+pub(super) const TOKEN: &str = "correct horse battery staple";
+pub(super) const HOSTILE: &str = "</script><img src=x onerror=alert(1)>{{7*7}}\u{1b}\u{202e}";
 
-struct Served {
-    address: SocketAddr,
+pub(super) struct Served {
+    pub(super) address: SocketAddr,
+    /// What is in the cache.
+    pub(super) shelf: Arc<Shelf>,
+    /// What people did.
+    pub(super) events: Receiver<StoredEvent>,
     stop: tokio::sync::oneshot::Sender<()>,
     ended: tokio::task::JoinHandle<Result<(), Error>>,
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
 }
 
-async fn serve_with(change: impl FnOnce(&mut Config)) -> Served {
+pub(super) async fn serve_with(change: impl FnOnce(&mut Config)) -> Served {
     let mut config = Config::default();
     change(&mut config);
     let (_, store) = watch::channel(None);
+    let shelf = Arc::new(Shelf::filled());
+    let (sender, events) = std::sync::mpsc::sync_channel(1);
     let part = PartState { part: "engines".into(), ready: false, required: true, detail: HOSTILE.into() };
     let parts = Parts {
         config,
@@ -31,6 +40,8 @@ async fn serve_with(change: impl FnOnce(&mut Config)) -> Served {
         live: live::Live::default(),
         store,
         store_note: Arc::new(|| HOSTILE.into()),
+        cache: shelf.clone(),
+        events: sender,
         login: login::Login::of_token(TOKEN),
         engines: Arc::new(|| vec![EngineFacts { engine: "main".into(), model: HOSTILE.into(), ..Default::default() }]),
         ready: Arc::new(move || vec![part.clone()]),
@@ -45,11 +56,11 @@ async fn serve_with(change: impl FnOnce(&mut Config)) -> Served {
     let ended = tokio::spawn(serve(listener, parts, async {
         let _ = stopped.await;
     }));
-    Served { address, stop, ended }
+    Served { address, shelf, events, stop, ended }
 }
 
 impl Served {
-    async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    pub(super) async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let headers = format!("host: {}\r\n{headers}", self.address);
         self.send(method, path, &headers, body).await
     }
@@ -68,18 +79,30 @@ impl Served {
         Answer { status, head: head.to_lowercase(), body: body.to_owned() }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &format!("authorization: Bearer {TOKEN}\r\n"), "").await
     }
 }
 
-const PAGES: [&str; 8] =
-    ["/", "/overview/now", "/overview/totals", "/exchanges", "/health", "/login", "/nowhere", "/exchange/1/request"];
+const PAGES: [&str; 12] = [
+    "/",
+    "/overview/now",
+    "/overview/totals",
+    "/exchanges",
+    "/cache",
+    "/cache/now",
+    "/cache/live",
+    "/cache/events",
+    "/health",
+    "/login",
+    "/nowhere",
+    "/exchange/1/request",
+];
 
 #[tokio::test]
 async fn every_answer_carries_the_strict_headers() {
     let served = serve_with(|_| ()).await;
-    let others = ["/api/overview", "/api/exchange/x", "/assets/base.js", "/metrics", "/livez", "/readyz"];
+    let others = ["/api/cache", "/api/overview", "/api/exchange/x", "/assets/base.js", "/metrics", "/livez", "/readyz"];
     for path in PAGES.into_iter().chain(others) {
         let head = served.get(path).await.head;
         assert!(head.contains(&format!("content-security-policy: {}", guard::POLICY)), "{path}: {head}");
@@ -119,6 +142,8 @@ async fn without_the_store_the_pages_say_so_and_live_figures_work() {
         ("/", 200, "Exchanges per second"),
         ("/exchanges", 200, "The store is away"),
         ("/health", 200, "The store is away"),
+        ("/cache", 200, "The store is away"),
+        ("/api/cache", 200, "\"history\":null"),
         ("/api/live?since=0", 200, "\"series\""),
         ("/api/exchanges", 503, "\"kind\":\"store_absent\""),
         ("/api/exchanges?status=9", 400, "\"cure\":\"write 'status' as"),
@@ -139,6 +164,8 @@ async fn inside_needs_a_login_and_probes_do_not() {
         ("/exchanges", 303),
         ("/exchange/x", 303),
         ("/health", 303),
+        ("/cache", 303),
+        ("/api/cache", 401),
         ("/api/overview", 401),
         ("/metrics", 401),
         ("/livez", 200),

@@ -2,7 +2,8 @@
 //!
 //! [`Metrics::observe`] is called exactly once for every record, [`Metrics::observe_stored`]
 //! once for every record whose answer was read in the background. All traffic counts, not
-//! only what sampling keeps.
+//! only what sampling keeps. An answer that was given again or shared is no work of an engine:
+//! it is in none of the metrics of tokens, of first tokens and of pauses.
 //!
 //! **Own overhead** is what Weir adds, told by phase, for exchanges that an engine answered:
 //!
@@ -23,9 +24,10 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use super::cached;
 use super::process::Process;
 use crate::exchange::stored::StoredExchange;
-use crate::exchange::{Attempt, Kind, Outcome, Record, Source, Timings};
+use crate::exchange::{Attempt, Caching, Kind, Outcome, Record, Source, Timings};
 
 /// First token and whole exchange: 5 ms (cached prefix on a small model) to minutes.
 const LONG: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0];
@@ -52,6 +54,7 @@ pub struct Metrics {
     request_bytes: IntCounter,
     response_bytes: IntCounter,
     overhead: Overheads,
+    cache: cached::Metrics,
 }
 
 /// One child per phase, resolved once: the phase with the most observations should cost least.
@@ -135,6 +138,7 @@ impl Metrics {
                 IntCounter::new("weir_response_bytes_total", "Bytes of response bodies sent.")?,
             )?,
             overhead: Overheads::register(registry)?,
+            cache: cached::Metrics::register(registry)?,
         })
     }
 
@@ -148,13 +152,10 @@ impl Metrics {
         if let Some(finished) = timings.finished {
             self.seconds.with_label_values(&[api, route]).observe(finished.as_secs_f64());
         }
-        if let Some(first) = timings.first_token {
-            self.first_token.with_label_values(&[route, engine]).observe(first.as_secs_f64());
+        if !matches!(record.cache.caching, Caching::Hit | Caching::Collapsed) {
+            self.observe_pace(record, route, engine);
         }
-        if let Some(gap) = inter_token(timings, record.response.events) {
-            self.inter_token.with_label_values(&[engine]).observe(gap.as_secs_f64());
-            self.longest_gap.with_label_values(&[engine]).observe(timings.longest_gap.as_secs_f64());
-        }
+        self.cache.observe(record);
         if let Some(error) = &record.error
             && let Some((_, counter)) = self.errors.iter().find(|(kind, _)| *kind == error.kind)
         {
@@ -170,8 +171,25 @@ impl Metrics {
         }
     }
 
+    /// How an engine kept its client waiting.
+    fn observe_pace(&self, record: &Record, route: &str, engine: &str) {
+        let timings = &record.timings;
+        if let Some(first) = timings.first_token {
+            self.first_token.with_label_values(&[route, engine]).observe(first.as_secs_f64());
+        }
+        if let Some(gap) = inter_token(timings, record.response.events) {
+            self.inter_token.with_label_values(&[engine]).observe(gap.as_secs_f64());
+            self.longest_gap.with_label_values(&[engine]).observe(timings.longest_gap.as_secs_f64());
+        }
+    }
+
     /// Observes what the background read in the answer.
-    pub fn observe_stored(&self, stored: &StoredExchange) {
+    pub fn observe_stored(&self, record: &Record, stored: &StoredExchange) {
+        match record.cache.caching {
+            Caching::Hit => return,
+            Caching::Collapsed => return self.cache.observe_shared(record, stored),
+            Caching::Off | Caching::Bypass(_) | Caching::Miss(_) => {}
+        }
         let engine = if stored.engine.is_empty() { NO_ENGINE } else { &stored.engine };
         let counts = [
             ("prompt", stored.prompt_tokens),

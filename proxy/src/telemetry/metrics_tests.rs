@@ -158,8 +158,8 @@ fn tokens_are_counted_by_kind() {
         wasted_tokens: 4,
         ..StoredExchange::default()
     };
-    metrics.observe_stored(&stored);
-    metrics.observe_stored(&stored);
+    metrics.observe_stored(&record(), &stored);
+    metrics.observe_stored(&record(), &stored);
     let page = text(&registry);
     for (kind, count) in [("prompt", 80), ("completion", 18), ("cached", 64), ("wasted", 8)] {
         let line = format!("weir_tokens_total{{engine=\"gpu\",kind=\"{kind}\",route=\"main\"}} {count}\n");

@@ -4,6 +4,7 @@
 //! configured names; prompt text appears nowhere here. Reads finished records in the
 //! background and never touches the request path.
 
+mod cached;
 pub mod logs;
 pub mod metrics;
 pub mod process;

@@ -12,21 +12,47 @@ use tokio::sync::{oneshot, watch};
 use uuid::{NoContext, Timestamp, Uuid};
 use weir::background::sink::{Batch, Limits};
 use weir::background::store::Store;
+use weir::console::cache::{CachePort, EntryFilter, EntryView, FlushScope, Listing, Totals};
 use weir::console::{self, Parts, live, login};
-use weir::exchange::Fingerprint;
 use weir::exchange::stored::{Stored, StoredAttempt, StoredEvent, StoredExchange, StoredGap};
+use weir::exchange::{ExchangeId, Fingerprint};
 
 use crate::support::{MemorySpool, config, drain, encoded, encoded_exchange, exchange, ready, sink_config, start};
 
 const TOKEN: &str = "token of the test";
 
 /// A console with a store behind it that holds some exchanges of the last minutes.
-struct Served {
+pub(crate) struct Served {
     address: SocketAddr,
     registry: prometheus::Registry,
     client: Client,
     _store: Store,
     _stop: oneshot::Sender<()>,
+}
+
+/// A cache with nothing in it.
+struct Empty;
+
+impl CachePort for Empty {
+    fn totals(&self) -> Totals {
+        Totals::default()
+    }
+
+    fn entries(&self, _: &EntryFilter, _: usize) -> Listing {
+        Listing::default()
+    }
+
+    fn entry(&self, _: ExchangeId) -> Option<EntryView> {
+        None
+    }
+
+    fn evict(&self, _: ExchangeId) -> bool {
+        false
+    }
+
+    fn flush(&self, _: &FlushScope) -> bool {
+        false
+    }
 }
 
 struct Answer {
@@ -39,7 +65,7 @@ fn now() -> i64 {
 }
 
 /// An exchange `age_s` seconds ago, with an id that tells its time.
-fn recent(n: u32, age_s: u32) -> StoredExchange {
+pub(crate) fn recent(n: u32, age_s: u32) -> StoredExchange {
     let started_at = now() - i64::from(age_s) * 1_000_000;
     let micros = u64::try_from(started_at).unwrap();
     let moment = Timestamp::from_unix(NoContext, micros / 1_000_000, (micros % 1_000_000) as u32 * 1000);
@@ -59,7 +85,7 @@ fn recent(n: u32, age_s: u32) -> StoredExchange {
 
 /// Delivers the records; `twice` also brings them a second time under another token, and keeps
 /// ClickHouse from folding them.
-async fn served(records: Vec<Vec<u8>>, twice: bool) -> Served {
+pub(crate) async fn served(records: Vec<Vec<u8>>, twice: bool) -> Served {
     let (dir, spool) = (tempfile::tempdir().unwrap(), MemorySpool::default());
     let store = start(&config());
     let client = ready(&store).await;
@@ -91,6 +117,9 @@ fn parts(registry: prometheus::Registry, store: watch::Receiver<Option<Client>>,
         live: live::Live::default(),
         store,
         store_note: Arc::new(String::new),
+        cache: Arc::new(Empty),
+        // Nobody listens: what people do is told in the log only.
+        events: std::sync::mpsc::sync_channel(1).0,
         login: login::Login::of_token(TOKEN),
         engines: Arc::new(Vec::new),
         ready: Arc::new(Vec::new),
@@ -117,18 +146,18 @@ impl Served {
         Answer { status, body: body.to_owned() }
     }
 
-    async fn page(&self, path: &str) -> String {
+    pub(crate) async fn page(&self, path: &str) -> String {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer.body
     }
 
-    async fn json(&self, path: &str) -> Value {
+    pub(crate) async fn json(&self, path: &str) -> Value {
         serde_json::from_str(&self.page(path).await).unwrap()
     }
 
     /// The ids of one page of the list, and the cursor of the next.
-    async fn ids(&self, query: &str) -> (Vec<Uuid>, Option<String>) {
+    pub(crate) async fn ids(&self, query: &str) -> (Vec<Uuid>, Option<String>) {
         let page = self.json(&format!("/api/exchanges?{query}")).await;
         let ids = page["lines"].as_array().unwrap().iter();
         let next = page["next"].as_str().map(str::to_owned);
@@ -200,6 +229,7 @@ async fn every_query_of_the_console_runs_on_the_real_store() {
         (format!("/exchange/{id}/steps?at={at}&{all}"), "id=\"newer\" href=\"/exchange/".into()),
         (format!("/exchange/{id}/steps?at={at}&{all}"), "id=\"older\" href=\"/exchange/".into()),
         (format!("/api/exchange/{id}"), "\"response_body\":\"data: ".into()),
+        ("/cache?range=24h&tenant=acme&route=chat&model=small".into(), "Nobody has removed anything".into()),
         ("/health".into(), "engine_down".into()),
         ("/overview/totals".into(), "From 3 kept rows".into()),
     ] {
@@ -213,6 +243,8 @@ async fn every_query_of_the_console_runs_on_the_real_store() {
     names.sort_unstable();
     let known = [
         "body",
+        "cache",
+        "cache_events",
         "choices",
         "contents",
         "events",

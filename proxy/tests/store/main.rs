@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod console;
+mod console_cache;
 mod migrations;
 mod once;
 mod outages;
