@@ -102,7 +102,13 @@ async fn what_is_not_certain_is_not_kept_and_the_answer_says_why() {
             let response = scene.chat(body.as_bytes()).await;
             assert_eq!(status(&response), format!("weir; fwd=bypass; detail={cause}"), "{body}");
         }
-        scene.until_metric("weir_cache_requests_total", &[&format!("reason=\"{cause}\"")], 2.0 + 2.0 * f64::from(body.len() == 41 && cause == "sampled")).await;
+        scene
+            .until_metric(
+                "weir_cache_requests_total",
+                &[&format!("reason=\"{cause}\"")],
+                2.0 + 2.0 * f64::from(body.len() == 41 && cause == "sampled"),
+            )
+            .await;
     }
     let models = scene.ask(&request("GET", "/v1/models", &[], b"")).await;
     assert_eq!(status(&models), "weir; fwd=bypass; detail=api");
@@ -189,11 +195,7 @@ async fn an_entry_is_too_old_in_time() {
 #[tokio::test]
 async fn a_tenant_never_gets_what_was_made_for_another() {
     let key = |key: &str| blake3_of(key);
-    let rest = format!(
-        "[tenants.a]\nkey_hashes = [\"{}\"]\n[tenants.b]\nkey_hashes = [\"{}\"]",
-        key("ka"),
-        key("kb")
-    );
+    let rest = format!("[tenants.a]\nkey_hashes = [\"{}\"]\n[tenants.b]\nkey_hashes = [\"{}\"]", key("ka"), key("kb"));
     let scene = Scene::keeping(&rest, Answer::json(GOOD)).await;
     let ask = async |key: &str| scene.ask(&with(&[("Authorization", &format!("Bearer {key}"))], CERTAIN)).await;
     assert_eq!(status(&ask("ka").await), "weir; fwd=miss");

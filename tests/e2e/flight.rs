@@ -184,7 +184,8 @@ async fn a_plain_client_may_follow_a_stream_that_tells_its_usage() {
     let scene = Scene::plain().await;
     let slow = Duration::from_millis(300);
     scene.engine().answer(begun().pause(slow).piece(STOP).piece(usage).piece(DONE).end_chunks());
-    let stream = br#"{"model":"m","messages":[],"temperature":0,"stream":true,"stream_options":{"include_usage":true}}"#;
+    let stream =
+        br#"{"model":"m","messages":[],"temperature":0,"stream":true,"stream_options":{"include_usage":true}}"#;
     let mut leader = scene.begin_chat(stream).await;
     leader.until("hi").await.unwrap();
     let whole = scene.chat(PLAIN).await;

@@ -12,9 +12,9 @@ mod cache;
 mod commands;
 mod connections;
 mod fallback;
-mod flight;
 #[path = "../wire/fixture.rs"]
 mod fixture;
+mod flight;
 mod hang_up;
 mod headers;
 mod limits;

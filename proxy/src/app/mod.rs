@@ -4,6 +4,7 @@
 //! own, so that nothing in the background can delay an answer. Stopping: no new connections, answers
 //! under way finish within the grace period, then the records, then the store.
 
+mod answers;
 mod console;
 mod observe;
 mod request_path;

@@ -188,6 +188,11 @@ impl Key {
         &self.full
     }
 
+    /// The beginning of the digest in hex, enough to tell entries apart.
+    pub fn short(&self) -> String {
+        blake3::Hash::from_bytes(self.digest).to_hex()[..16].to_owned()
+    }
+
     /// [`Self::full`], to be held elsewhere.
     pub(super) fn full_shared(&self) -> Arc<[u8]> {
         self.full.clone()

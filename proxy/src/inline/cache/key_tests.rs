@@ -24,6 +24,7 @@ fn request(body: &str) -> Request {
         headers: HeaderMap::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),
         facts: Facts::read(body.as_bytes()).unwrap_or_default(),
+        deadline: None,
     }
 }
 
@@ -205,10 +206,11 @@ fn answers_drawn_by_lot_are_spread_over_their_variants_and_others_are_one() {
 proptest! {
     #[test]
     fn parts_never_run_into_each_other(a in "[ab.]{1,3}", b in "[ab.]{1,3}", c in "[ab]{0,3}", d in "[ab]{0,3}") {
-        let of = |tenant: &str, route: &str, engine: u64, header: &str| {
+        let of = |tenant: &str, route: &str, cookie: &str, user: &str| {
             let asked = Asked::new().with(|asked| {
-                (asked.tenant, asked.route, asked.engine) = (name(tenant), name(route), engine);
-                asked.header("x-user", header);
+                (asked.tenant, asked.route) = (name(tenant), name(route));
+                asked.header("cookie", cookie);
+                asked.header("x-user", user);
             });
             asked.key().unwrap()
         };

@@ -40,7 +40,6 @@ pub use control::Control;
 pub use entry::{Answer, Entry};
 pub use flight::{Asking, Generated, Participant};
 pub use key::{Key, Scope, key};
-pub use listing::{EntryView, Listing};
 pub use metrics::Metrics;
 pub use store::{Store, Totals};
 
@@ -95,6 +94,11 @@ impl Rules {
     pub fn new(policy: RoutePolicy, engine: Arc<dyn Engine>) -> Self {
         Self { vary: policy.vary_names(), policy, engine }
     }
+
+    /// Whether anything is kept.
+    pub fn keeps(&self) -> bool {
+        self.policy.mode != Mode::Off
+    }
 }
 
 impl<B: Generated + 'static> Cache<B> {
@@ -117,7 +121,7 @@ impl<B: Generated + 'static> Cache<B> {
     ///
     /// Errors: [`Kind::NotCached`], where the client takes nothing else.
     pub fn find(&self, record: &mut Record, rules: &Arc<Rules>) -> Result<Found, Error> {
-        if rules.policy.mode == Mode::Off {
+        if !rules.keeps() {
             return Ok(Found::Nothing);
         }
         let control = Control::of(&record.request.headers);

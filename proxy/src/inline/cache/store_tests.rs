@@ -171,7 +171,7 @@ fn a_flush_hides_all_of_one_route_or_tenant_at_once() {
     };
     let found =
         || places.map(|(tenant, route)| store.lookup(&key_of(&store, tenant, route, 1), Instant::now(), &ANY).is_ok());
-    let seen = || store.entries("", 10, Instant::now()).matched;
+    let seen = || store.live(Instant::now()).count();
     keep_all();
     let before = key_of(&store, "t", "r", 2);
     assert_eq!((found(), seen()), ([true; 4], 4));
@@ -211,40 +211,20 @@ fn one_exchange_that_is_kept_twice_is_still_found() {
 }
 
 #[test]
-fn entries_are_found_by_what_people_see() {
+fn other_forms_are_rendered_once_and_never_take_more_room_than_was_paid_for() {
     let store = store(1 << 20, 1 << 16);
-    let first = keep(&store, 1, 10);
-    let second = keep(&store, 2, 11);
-    second.hit(Instant::now());
-    let sources = |text: &str| {
-        let listing = store.entries(text, 10, Instant::now());
-        assert!(listing.complete);
-        listing.entries.iter().map(|entry| entry.source).collect::<Vec<_>>()
-    };
-    let digest = blake3::Hash::from_bytes(*first.answer.key.digest()).to_hex().to_string();
-    assert_eq!(sources(""), [id(11), id(10)], "the one that was given comes first");
-    assert_eq!(sources(" QUESTION 10"), [id(10)]);
-    assert_eq!(sources("qwen"), [id(11), id(10)]);
-    assert_eq!(sources(&id(11).to_string()), [id(11)]);
-    assert_eq!(sources(&digest[..12]), [id(10)]);
-    assert_eq!(sources("nothing like it"), []);
-    let listing = store.entries("", 1, Instant::now());
-    assert_eq!((listing.entries.len(), listing.matched), (1, 2));
-    assert_eq!(listing.entries[0].bytes, second.weight());
-}
-
-#[test]
-fn the_other_form_is_rendered_once_and_never_takes_more_room_than_it_paid_for() {
-    let store = store(1 << 20, 1 << 16);
-    let entry = keep(&store, 1, 10);
-    let other = |body: &'static [u8]| entry.other(|| Some(Bytes::from_static(body)));
-    let large: &'static [u8] = &[b'x'; 4096];
-    assert_eq!(other(large).unwrap(), large);
-    assert_eq!(other(b"small").unwrap(), &b"small"[..], "the large one was not kept");
-    assert_eq!(other(b"again").unwrap(), &b"small"[..]);
-    let none = keep(&store, 2, 11);
-    assert_eq!(none.other(|| None), None);
-    assert_eq!(none.other(|| unreachable!("it is known to have none")), None);
+    let body = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
+    let key = key_of(&store, "t", "r", 1);
+    let chat = Answer { body: Bytes::from(body), ..answer(key, "t", "r", 10, Instant::now()) };
+    let entry = store.insert(chat).unwrap();
+    let weight = entry.weight();
+    let stream = Form::Stream { include_usage: true };
+    let (first, events) = entry.in_form(stream).unwrap();
+    assert!(events > 3 && first.ends_with(b"data: [DONE]\n\n"));
+    assert_eq!(entry.in_form(stream).unwrap().0.as_ptr(), first.as_ptr(), "the same bytes");
+    assert_eq!(entry.in_form(Form::Plain).unwrap(), (Bytes::from(body), 0));
+    assert_eq!(entry.weight(), weight);
+    assert!(keep(&store, 2, 11).in_form(stream).is_none(), "what is no chat becomes no stream");
 }
 
 /// What is done to the store and to the model.
@@ -306,7 +286,7 @@ proptest! {
                 }
                 Act::Sweep => store.sweep(),
             }
-            prop_assert!(store.entries("", 100, now).matched <= model.len());
+            prop_assert!(store.live(now).count() <= model.len());
         }
         store.sweep();
         let totals = store.totals();
