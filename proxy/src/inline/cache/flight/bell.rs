@@ -5,7 +5,7 @@
 //! not poll the source: it only has to wait. Wakers are called outside of every lock, and each
 //! participant is woken only while it waits: one that does not read is never relied upon.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 
 use super::lock;
@@ -26,24 +26,19 @@ impl Bell {
         lock(&self.0).armed = armed;
     }
 
-    pub(super) fn is_armed(&self) -> bool {
-        lock(&self.0).armed
+    /// Lets a seat wait.
+    pub(super) fn wait(&self, seat: usize, waker: &Waker) {
+        let waiting = lock(&self.0);
+        drop(add(waiting, seat, waker));
     }
 
-    /// Lets a seat wait. Whether the bell is armed; where not, nobody may ring it.
-    pub(super) fn wait(&self, seat: usize, waker: &Waker) -> bool {
-        let mut waiting = lock(&self.0);
-        if waiting.wakers.len() <= seat {
-            waiting.wakers.resize(seat + 1, None);
-        }
-        let place = &mut waiting.wakers[seat];
-        let old = match place {
-            Some(known) if known.will_wake(waker) => None,
-            _ => place.replace(waker.clone()),
-        };
+    /// Lets a seat wait if the bell is armed; whether it is.
+    pub(super) fn wait_if_armed(&self, seat: usize, waker: &Waker) -> bool {
+        let waiting = lock(&self.0);
         let armed = waiting.armed;
-        drop(waiting);
-        drop(old);
+        if armed {
+            drop(add(waiting, seat, waker));
+        }
         armed
     }
 
@@ -60,6 +55,18 @@ impl Bell {
         let wakers = std::mem::take(&mut waiting.wakers);
         drop(waiting);
         wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+/// Adds a waker and frees the lock. Gives the waker that it replaces, to be dropped after.
+fn add(mut waiting: MutexGuard<'_, Waiting>, seat: usize, waker: &Waker) -> Option<Waker> {
+    if waiting.wakers.len() <= seat {
+        waiting.wakers.resize(seat + 1, None);
+    }
+    let place = &mut waiting.wakers[seat];
+    match place {
+        Some(known) if known.will_wake(waker) => None,
+        _ => place.replace(waker.clone()),
     }
 }
 

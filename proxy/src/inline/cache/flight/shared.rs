@@ -3,10 +3,10 @@
 //! The source is polled by one participant at a time, which takes it out of the lock for that
 //! long: the others neither wait for the engine's socket nor for each other. A participant that
 //! is alone lends the source its own waker; as soon as there are two, the source hears the
-//! [`Bell`], so that progress never depends on one that has stopped reading. Three moments could
-//! lose a wake-up, and each has its cure: a second one joins while the first drives alone (the
-//! driver sees it and polls again with the bell), the bell rings while it is driven (the driver
-//! wakes itself), one that was woken leaves before it drove (it wakes the others).
+//! [`Bell`], so that progress never depends on one that has left or stopped reading. Two moments
+//! could lose a wake-up, and each has its cure: another one comes while the first drives alone
+//! (the driver sees it and polls again with the bell), the bell rings while the source is
+//! polled (the driver wakes itself).
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -168,21 +168,18 @@ impl<B> Flight<B> {
         Some(free)
     }
 
-    /// Gives a seat up. The last one out ends the flight; before that, whoever may have been
-    /// woken to drive hands that on.
+    /// Gives a seat up; the last one out ends the flight. Nobody needs to take over: those who
+    /// wait all hear the bell, and have been woken with the one that left if it has rung.
     pub(super) fn leave(&self, seat: usize) {
         self.bell.forget(seat);
         let mut core = self.lock();
         core.readers[seat] = None;
         core.present -= 1;
-        let after = match core.present {
-            0 if core.ended.is_none() => {
-                core.end(Err(Error::new(Kind::ClientLeft, "every client closed its connection")))
-            }
-            _ => After { ring: core.source.is_some() && !self.bell.is_armed(), leave: false, _spent: None },
-        };
-        drop(core);
-        self.finish(after);
+        if core.present == 0 && core.ended.is_none() {
+            let after = core.end(Err(Error::new(Kind::ClientLeft, "every client closed its connection")));
+            drop(core);
+            self.finish(after);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Core<B>> {
@@ -239,12 +236,12 @@ impl<B: Generated> Flight<B> {
     /// the seat waits.
     fn take_turn(&self, core: &mut Core<B>, seat: usize, cx: &Context<'_>) -> Option<Turn<'_, B>> {
         let bell = core.present > 1;
-        if core.source.is_none() || bell && self.bell.is_armed() {
-            let armed = self.bell.wait(seat, cx.waker());
-            // Armed no more: it rang before the seat could hear it.
-            if core.source.is_none() || armed {
-                return None;
-            }
+        if core.source.is_none() {
+            self.bell.wait(seat, cx.waker());
+            return None;
+        }
+        if bell && self.bell.wait_if_armed(seat, cx.waker()) {
+            return None;
         }
         self.bell.arm(bell);
         Some(Turn { flight: self, source: core.source.take(), bell })
@@ -265,19 +262,22 @@ impl<B: Generated> Turn<'_, B> {
     fn pause(mut self, seat: usize, cx: &Context<'_>) -> bool {
         let mut core = self.flight.lock();
         core.source = self.source.take();
-        let armed = self.flight.bell.wait(seat, cx.waker());
-        if self.bell && !armed {
-            // Not polled again here: a source that gives way to other tasks rings at once.
-            drop(core);
-            cx.waker().wake_by_ref();
-            return true;
+        if !self.bell {
+            self.flight.bell.wait(seat, cx.waker());
+            return core.present == 1;
         }
-        self.bell || core.present == 1
+        if !self.flight.bell.wait_if_armed(seat, cx.waker()) {
+            drop(core);
+            // Not polled again here: a source that gives way to other tasks rings at once.
+            cx.waker().wake_by_ref();
+        }
+        true
     }
 
     fn settle(mut self, core: &mut Core<B>, progress: Progress<B>) -> After<B> {
         core.source = self.source.take();
         let mut after = core.settle(progress);
+        // It must not look armed to those who come later, even where nobody is left to hear it.
         after.ring |= self.bell;
         after
     }

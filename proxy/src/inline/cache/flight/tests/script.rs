@@ -18,7 +18,7 @@ use crate::exchange::{
 };
 
 /// What a source does next.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Step {
     Head(u16),
     Piece(Bytes),
@@ -27,6 +27,8 @@ pub(super) enum Step {
     /// Gives way: wakes at once and is not ready.
     Yield,
     Panic,
+    /// Lets something else happen while it is polled, as on another thread, and goes on.
+    Meanwhile(Arc<dyn Fn() + Send + Sync>),
 }
 
 /// Tells a source what to do and sees what became of it.
@@ -138,6 +140,13 @@ impl Script {
                 drop(state);
                 panic!("as told");
             }
+            Some(Step::Meanwhile(happen)) => {
+                state.busy = true;
+                drop(state);
+                happen();
+                lock(&self.0).busy = false;
+                self.next(cx)
+            }
             Some(step) => {
                 if let Step::Piece(piece) = &step {
                     state.given.extend_from_slice(piece);
@@ -147,6 +156,20 @@ impl Script {
                 state.over |= matches!(step, Step::End | Step::Fail(_));
                 Poll::Ready(step)
             }
+        }
+    }
+}
+
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Head(status) => write!(f, "Head({status})"),
+            Self::Piece(piece) => write!(f, "Piece({})", piece.len()),
+            Self::Fail(kind) => write!(f, "Fail({kind:?})"),
+            Self::End => f.write_str("End"),
+            Self::Yield => f.write_str("Yield"),
+            Self::Panic => f.write_str("Panic"),
+            Self::Meanwhile(_) => f.write_str("Meanwhile"),
         }
     }
 }
