@@ -4,7 +4,7 @@ use harness::client::{Response, request};
 use harness::{Answer, wait};
 use serde_json::{Value, json};
 
-use crate::scene::{CHAT, DONE, STOP, Scene, TOKEN, Text};
+use crate::scene::{CHAT, DONE, STOP, Scene, TOKEN, Text, chunks};
 
 /// A chat whose answer is certain.
 const CERTAIN: &[u8] = br#"{"model":"m","messages":[{"role":"user","content":"hi"}],"temperature":0}"#;
@@ -224,9 +224,8 @@ async fn clients_whose_keys_are_the_engines_are_told_apart() {
 
 #[tokio::test]
 async fn a_stream_is_given_again_as_it_was_and_as_a_whole() {
-    let usage: &[u8] = b"data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1,\"total_tokens\":4}}\n\n";
     let asks = |extra: &str| format!(r#"{{"model":"m","messages":[],"temperature":0{extra}}}"#).into_bytes();
-    let scene = Scene::certain(Answer::events(&[TOKEN, STOP, usage, DONE])).await;
+    let scene = Scene::certain(Answer::events(&chunks())).await;
     let stream = asks(r#","stream":true,"stream_options":{"include_usage":true}"#);
     let first = scene.chat(&stream).await;
     scene.holds(1).await;

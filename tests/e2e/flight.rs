@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::client::{Response, request};
 use harness::{Answer, Client, Weir};
 
-use crate::scene::{CHAT, DONE, STOP, Scene, TOKEN, Text, begun, timed};
+use crate::scene::{CHAT, DONE, STOP, Scene, TOKEN, Text, begun, chunks, timed};
 
 const PLAIN: &[u8] = br#"{"model":"m","messages":[],"temperature":0}"#;
 const STREAM: &[u8] = br#"{"model":"m","messages":[],"temperature":0,"stream":true}"#;
@@ -180,10 +180,11 @@ async fn a_reader_that_stands_still_slows_nobody_and_costs_little() {
 
 #[tokio::test]
 async fn a_plain_client_may_follow_a_stream_that_tells_its_usage() {
-    let usage: &[u8] = b"data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1,\"total_tokens\":4}}\n\n";
     let scene = Scene::plain().await;
     let slow = Duration::from_millis(300);
-    scene.engine().answer(begun().pause(slow).piece(STOP).piece(usage).piece(DONE).end_chunks());
+    let [first, stop, usage, done] = chunks();
+    let answer = Answer::begin_stream().piece(&first).pause(slow).piece(&stop).piece(&usage).piece(&done);
+    scene.engine().answer(answer.end_chunks());
     let stream =
         br#"{"model":"m","messages":[],"temperature":0,"stream":true,"stream_options":{"include_usage":true}}"#;
     let mut leader = scene.begin_chat(stream).await;
