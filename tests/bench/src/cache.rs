@@ -23,9 +23,6 @@ pub const FEW: &str = "hit of 100";
 /// No request twice.
 pub const MISS: &str = "miss";
 
-/// A miss may cost so little more that one window hides it: this many times the rounds of the rest.
-const MISS_ROUNDS: usize = 4;
-
 /// What was measured.
 pub struct Cache {
     /// The results.
@@ -52,7 +49,7 @@ pub fn go(options: &Options, engine: SocketAddr, folder: &Path) -> Result<Cache>
     drop(targets);
     let without = uncached(options, engine, folder, refusal.is_none())?;
     let pair: Vec<Target> = with.into_iter().chain([without]).collect();
-    let (miss_rounds, miss_window) = (options.rounds * MISS_ROUNDS, options.window / 2);
+    let (miss_rounds, miss_window) = (options.miss_rounds, options.window / 2);
     samples.extend(plan::go(&[misses(miss_window)], &pair, miss_rounds)?);
     Ok(Cache { samples, kept: memory.0.display().to_string(), refusal, miss_rounds, miss_window })
 }

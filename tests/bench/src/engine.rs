@@ -56,7 +56,8 @@ impl Connection {
             match wish {
                 Wish::Json => self.stream.write_all(json)?,
                 Wish::Health => self.page(r#"{"object":"list","data":[{"id":"bench","object":"model"}]}"#)?,
-                Wish::Calls => self.page(&format!(r#"{{"calls":{}}}"#, CALLS.load(Ordering::Relaxed)))?,
+                // Whoever asks this reads to the end of the connection.
+                Wish::Calls => return self.page(&format!(r#"{{"calls":{}}}"#, CALLS.load(Ordering::Relaxed))),
                 Wish::Events { count, pace } => self.stream_events(count, pace)?,
             }
         }

@@ -216,3 +216,58 @@ pub fn quantile_us(sorted: &[u64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * share).round() as usize).map_or(0.0, |&nanos| nanos as f64 / 1000.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    /// Answers every request and tells its first line and when it came.
+    fn answer(stream: TcpStream, seen: &Sender<(String, Instant)>) -> Option<()> {
+        let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
+        let mut stream = stream;
+        loop {
+            seen.send((lines.next()?.ok()?, Instant::now())).ok()?;
+            // To the blank line that ends the head.
+            lines.by_ref().find(|line| line.as_ref().map_or(true, String::is_empty))?.ok()?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nCache-Status: weir; hit\r\nContent-Length: 2\r\n\r\nok").ok()?;
+        }
+    }
+
+    #[test]
+    fn each_request_of_a_list_is_sent_once_and_not_before_its_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let sender = sender.clone();
+                thread::spawn(move || answer(stream, &sender));
+            }
+        });
+        let count = 40_u32;
+        let moments: Vec<Duration> = (0..count).map(|number| Duration::from_millis(2) * number).collect();
+        let load = Load {
+            requests: Requests::InTurn((0..count).map(|n| format!("GET /{n} HTTP/1.1\r\n\r\n").into_bytes()).collect()),
+            connections: 3,
+            pace: Pace::At(moments.clone()),
+            heed: Heed::Cache,
+            warm: Duration::ZERO,
+            window: Duration::ZERO,
+        };
+        let (before, mut marks) = (Instant::now(), 0);
+        let outcome = run(address, &load, || marks += 1);
+        assert_eq!((outcome.requests, outcome.all_requests, outcome.faults, marks), (40, 40, 0, 2));
+        assert_eq!(outcome.served[Served::Hit as usize], 40);
+        let mut came: Vec<(String, Instant)> = receiver.try_iter().collect();
+        came.sort_by_key(|(line, _)| line[5..].split(' ').next().unwrap().parse::<usize>().unwrap());
+        assert_eq!(came.len(), 40);
+        for (number, ((line, at), moment)) in came.iter().zip(&moments).enumerate() {
+            assert!(line.starts_with(&format!("GET /{number} ")), "{line}");
+            assert!(*at >= before + *moment, "{line} came too early");
+        }
+    }
+}

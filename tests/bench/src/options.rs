@@ -25,6 +25,8 @@ pub struct Options {
     pub window: Duration,
     /// Rounds.
     pub rounds: usize,
+    /// Rounds of the measure of misses: what a miss costs more is little beside the noise.
+    pub miss_rounds: usize,
     /// So much of each trace is replayed at most, in time of the replay.
     pub replay: Duration,
     /// Starts that are timed.
@@ -44,6 +46,7 @@ impl Options {
             only: None,
             window: Duration::from_secs(4),
             rounds: 3,
+            miss_rounds: 12,
             replay: Duration::from_secs(30),
             starts: 7,
             cores: std::thread::available_parallelism()?.get(),
@@ -59,7 +62,7 @@ impl Options {
                 "--seconds" => options.window = Duration::from_secs(value()?.parse().map_err(Error::other)?),
                 "--quick" => {
                     (options.window, options.rounds, options.starts) = (Duration::from_millis(800), 2, 3);
-                    options.replay = Duration::from_secs(5);
+                    (options.miss_rounds, options.replay) = (6, Duration::from_secs(4));
                 }
                 _ => return Err(Error::other(format!("what is {word}?\n{USAGE}"))),
             }

@@ -206,6 +206,7 @@ pub fn cache_refusal(options: &Options, folder: &Path) -> Result<Option<String>>
     }
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     let line = said.lines().find(|line| line.contains("cache")).unwrap_or("it does not say why");
+    let line = line.split_once("cache-off.toml:").map_or(line, |(_, place)| place);
     Ok(Some(line.trim().to_owned()))
 }
 

@@ -49,7 +49,7 @@ fn hit_row(figures: &Figures<'_>, measure: &'static str, target: &'static str) -
         middle(&|sample| sample.store_cost_us(Unit::Request)),
         latencies(&middle),
         middle(&|sample| sample.share(Served::Hit) * 100.0),
-        middle(&|sample| sample.calls),
+        figures.sum(measure, target, |sample| sample.calls),
         end(&middle),
     )
 }
@@ -104,7 +104,7 @@ const HITS_SAY: &str = "\
 - **nginx, cache**: `proxy_cache` of `POST` requests, its key the path and the whole body, with its access log; **no log**: without.
   **weir**: all defaults, every exchange recorded. Programs of their own, started for these measures.
 - **hits**: share of answers that the proxy itself calls a hit: `Cache-Status: weir; hit`, and of nginx `$upstream_cache_status`.
-  **engine calls**: requests that came to the engine, warming up included.
+  **engine calls**: requests that came to the engine in all rounds, warming up included; the two nginx share what they keep.
 - **of nginx**, **of cache off**: median over the rounds of the ratio within a round.
 - ";
 
@@ -115,3 +115,63 @@ const HITS_HEAD: &str = "\
 const MISSES_HEAD: &str = "\
 | | requests/s | of cache off | CPU µs/request | path | all in | of cache off | lowest to highest | store | p50 | p99 | misses | engine calls/request | lost | faults |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::load::Outcome;
+    use crate::plan::Samples;
+
+    /// 100 answers in a second, so many hits and misses, and so much processor time each.
+    fn sample(hits: u64, misses: u64, each_us: u64) -> Sample {
+        let mut outcome = Outcome { requests: 100, all_requests: 200, seconds: 1.0, ..Outcome::default() };
+        outcome.served[Served::Hit as usize] = hits;
+        outcome.served[Served::Miss as usize] = misses;
+        let whole = Duration::from_micros(200 * each_us);
+        Sample { outcome, whole, calls: 200.0 - 2.0 * hits as f64, ..Sample::default() }
+    }
+
+    fn cache(samples: Samples, refusal: Option<&str>) -> Cache {
+        let (miss_rounds, miss_window) = (2, Duration::from_millis(500));
+        Cache { samples, kept: "/memory".to_owned(), refusal: refusal.map(str::to_owned), miss_rounds, miss_window }
+    }
+
+    fn cells<'a>(text: &'a str, part: &str, target: &str) -> Vec<&'a str> {
+        let part = text.split("### ").find(|found| found.starts_with(part)).expect("the part is there");
+        let line = part.lines().find(|line| line.starts_with(&format!("| {target} |"))).expect("the row is there");
+        line.split(" | ").collect()
+    }
+
+    #[test]
+    fn a_row_of_hits_shows_the_ratio_within_rounds_and_the_share_of_hits() {
+        let samples = [
+            ((crate::cache::HIT, WEIR), vec![sample(100, 0, 12), sample(98, 2, 30)]),
+            ((crate::cache::HIT, NGINX_CACHE), vec![sample(100, 0, 10), sample(100, 0, 20)]),
+        ];
+        let text = section(&cache(samples.into(), None));
+        let row = cells(&text, "`hit`", WEIR);
+        assert_eq!((row[5], row[6]), ("21.0", "1.35"), "{row:?}");
+        assert_eq!((row[10], row[11]), ("99.0 %", "4"), "{row:?}");
+        assert!(!text.contains("has no cache"));
+    }
+
+    #[test]
+    fn a_row_of_misses_shows_the_middle_and_the_ends_of_its_ratios() {
+        let samples = [
+            ((MISS, WEIR), vec![sample(0, 100, 33), sample(0, 100, 32), sample(0, 100, 30)]),
+            ((MISS, WEIR_UNCACHED), vec![sample(0, 0, 30), sample(0, 0, 40), sample(0, 0, 30)]),
+        ];
+        let text = section(&cache(samples.into(), None));
+        let row = cells(&text, "`miss`", WEIR);
+        assert_eq!((row[6], row[7]), ("1.00", "0.80 – 1.10"), "{row:?}");
+        assert_eq!((row[11], row[12]), ("100.0 %", "1.00"), "{row:?}");
+    }
+
+    #[test]
+    fn a_weir_without_a_cache_is_called_so() {
+        let text = section(&cache(Samples::new(), Some("unknown key 'cache'")));
+        assert!(text.contains("**This Weir has no cache that can be turned off** (`weir check`: unknown key 'cache')"));
+    }
+}

@@ -16,6 +16,11 @@ impl Figures<'_> {
         median(self.of(measure, target).iter().map(figure).collect())
     }
 
+    /// A figure, summed over the rounds.
+    pub(super) fn sum(&self, measure: &'static str, target: &'static str, figure: impl Fn(&Sample) -> f64) -> f64 {
+        self.of(measure, target).iter().map(figure).sum()
+    }
+
     /// A figure's ratio to another target's in the same round, for each round.
     pub(super) fn ratios(
         &self,

@@ -271,6 +271,7 @@ fn flaw(figures: &Figures<'_>, (measure, target): (&'static str, &'static str), 
 const INTRODUCTION: &str = "\
 - **direct**: the engine without a proxy. **nginx**: `proxy_pass` with keep-alive, unbuffered, with its access log; **no log**: without.
   **weir**: all defaults, every exchange recorded to the embedded ClickHouse engine. **store down**: the same, ClickHouse unreachable.
+- Requests have a temperature of 0.2, so no cache takes them; those that one may take are under *Answers from the cache* and *Traces of real services*.
 - The engine answers at once, so all that is seen is the way to it. Real engines are thousands of times slower.
 - **of direct**, **of nginx**: median over the rounds of the ratio within a round. All else: median over the rounds.
 - **CPU**: user and system time of the proxy's processes within the window.
@@ -283,3 +284,21 @@ const INTRODUCTION: &str = "\
 - **lost**: share of records that were not kept, counted by Weir. **faults**: answers that were not a whole 200.
 
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Outcome;
+
+    #[test]
+    fn a_figure_of_hits_that_were_none_is_not_met() {
+        let of = |hits: u64| {
+            let mut outcome = Outcome { requests: 200, ..Outcome::default() };
+            outcome.served[Served::Hit as usize] = hits;
+            let samples = Samples::from([((HIT, WEIR), vec![Sample { outcome, ..Sample::default() }])]);
+            flaw(&Figures(&samples), (HIT, WEIR), Served::Hit)
+        };
+        assert_eq!(of(199), None);
+        assert_eq!(of(50).as_deref(), Some("25 % hits at weir"));
+    }
+}

@@ -97,3 +97,35 @@ const SEEN_HEAD: &str = "\
 | trace | hits | collapsed | misses | no cache | engine calls | first p50, direct | weir | first p99, direct | weir | CPU µs/request, all in | path | peak, MiB | events | lost | faults |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::load::Outcome;
+    use crate::plan::Sample;
+    use crate::trace::{SOURCES, Script};
+
+    #[test]
+    fn what_is_not_replayed_is_said_with_its_reason() {
+        let reason = "`WEIR_DATA` names no folder with traces".to_owned();
+        let text = section(Err(&reason));
+        assert_eq!(text, format!("## Traces of real services\n\nNot replayed: {reason}.\n\n"));
+    }
+
+    #[test]
+    fn a_row_counts_answers_by_where_they_came_from() {
+        let outcome = |served| Outcome { all_events: 50, served, ..Outcome::default() };
+        let replay = Replay {
+            source: SOURCES[0],
+            script: Script { moments: vec![Duration::ZERO; 10], repeats: 4, ..Script::default() },
+            direct: Sample { outcome: outcome([10, 0, 0, 0, 0]), ..Sample::default() },
+            weir: Sample { outcome: outcome([1, 3, 1, 4, 1]), calls: 6.0, lost_records: 2.0, ..Sample::default() },
+            peak_bytes: 3 << 20,
+        };
+        let text = section(Ok(&[replay]));
+        assert!(text.contains("| Mooncake conversation | 3 | 1 | 4 | 2 | 6 |"), "{text}");
+        assert!(text.contains("| 3.0 | 1.000 | 2 | 0, 0 |"), "{text}");
+    }
+}
