@@ -7,6 +7,7 @@ use std::time::Duration;
 /// What the command line takes.
 pub const USAGE: &str = "usage: weir-bench run --weir PROGRAM [--nginx PROGRAM] [--out FILE] [--label TEXT] [--quick]
        weir-bench run --only MEASURE --weir PROGRAM [--seconds N]
+       weir-bench run --only traces --weir PROGRAM [--quick]
        weir-bench engine";
 
 /// What was asked for.
@@ -19,7 +20,7 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Date and commit, for the head of the results.
     pub label: String,
-    /// One measure on Weir alone, for a profiler.
+    /// One measure on Weir alone, for a profiler, or the traces.
     pub only: Option<String>,
     /// Length of a window.
     pub window: Duration,

@@ -37,15 +37,19 @@ pub fn bench(options: &Options) -> Result<()> {
     writeln!(std::io::stdout(), "\n{}", page.verdicts())
 }
 
-/// Sends one load to Weir alone, so that a profiler has something to see.
+/// Sends one load to Weir alone, so that a profiler has something to see; or replays the traces.
 pub fn load_only(options: &Options) -> Result<()> {
     let folder = Folder::make()?;
     let (_engine, engine) = target::engine()?;
+    let wanted = options.only.as_deref().unwrap_or_default();
+    if wanted == "traces" {
+        let replays = replay::go(options, engine, &folder.0)?;
+        return write!(std::io::stdout(), "\n{}", report::traces(replays.as_deref()));
+    }
     let (weir, _) = target::weir(options, engine, &folder.0, Kind::Defaults)?;
     let mut measures = plan::measures(options.window);
     measures.extend(cache::hits(options.window));
     measures.push(cache::misses(options.window));
-    let wanted = options.only.as_deref().unwrap_or_default();
     let measure = measures.into_iter().find(|measure| measure.name == wanted);
     let measure = measure.ok_or_else(|| Error::other(format!("there is no measure '{wanted}'")))?;
     plan::go(&[measure], &[weir], 1).map(drop)

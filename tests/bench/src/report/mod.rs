@@ -121,7 +121,7 @@ impl Page<'_> {
             page += &self.table(measure);
         }
         page += &cache::section(&self.results.cache);
-        page += &replay::section(self.results.replays.as_deref());
+        page += &traces(self.results.replays.as_deref());
         page += &self.start_and_memory();
         page
     }
@@ -259,6 +259,11 @@ impl Page<'_> {
         }
         text
     }
+}
+
+/// The part of a page about traces, alone.
+pub fn traces(replays: std::result::Result<&[Replay], &String>) -> String {
+    replay::section(replays)
 }
 
 /// What speaks against a figure: too few of the answers came from where they should.
