@@ -73,7 +73,7 @@ impl Served {
             return match () {
                 () if says("hit") || says("hit=?1") => Self::Hit,
                 () if says("collapsed") || says("collapsed=?1") => Self::Collapsed,
-                () if says("fwd=bypass") || says("fwd=method") || says("fwd=request") => Self::Bypass,
+                () if says("fwd=bypass") || says("fwd=method") => Self::Bypass,
                 () => Self::Miss,
             };
         }
@@ -257,6 +257,7 @@ mod tests {
             ("cache-status: weir; fwd=uri-miss; stored", Served::Miss),
             ("cache-status: weir; fwd=uri-miss; collapsed", Served::Collapsed),
             ("cache-status: weir; fwd=uri-miss; collapsed=?0", Served::Miss),
+            ("cache-status: weir; fwd=request", Served::Miss),
             ("cache-status: weir; fwd=bypass; detail=hit", Served::Bypass),
             ("x-cache: hit", Served::Hit),
             ("x-cache: expired", Served::Miss),
