@@ -34,14 +34,6 @@ impl Scene {
     async fn certain(answer: Answer) -> Self {
         Self::keeping("", answer).await
     }
-
-    /// A scene whose engine has told what it is, so that keys stay the same.
-    async fn keeping(rest: &str, answer: Answer) -> Self {
-        let scene = Self::with(1, Text { rest, ..Text::default() }).await;
-        wait::until_true("the engine is identified", || scene.weir.said().contains("engine identified")).await;
-        scene.engine().answer(answer);
-        scene
-    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::client::{Response, request};
 use harness::{Answer, Client, Weir};
 
-use crate::scene::{CHAT, DONE, STOP, Scene, TOKEN, Text, begun, chunks, timed};
+use crate::scene::{CHAT, DONE, STOP, Scene, TOKEN, begun, chunks, timed};
 
 const PLAIN: &[u8] = br#"{"model":"m","messages":[],"temperature":0}"#;
 const STREAM: &[u8] = br#"{"model":"m","messages":[],"temperature":0,"stream":true}"#;
@@ -32,8 +32,7 @@ async fn ask_at_once(weir: &Weir, count: usize, body: &'static [u8]) -> Vec<Resp
 async fn a_thousand_equal_requests_cost_one_call_of_the_engine() {
     let paced = || Answer::paced_events(&[TOKEN, TOKEN, TOKEN, STOP, DONE], Duration::from_millis(300));
     for (body, answer) in [(STREAM, paced()), (PLAIN, Answer::json(GOOD).after(Duration::from_millis(1500)))] {
-        let scene = Scene::plain().await;
-        scene.engine().answer(answer);
+        let scene = Scene::keeping("", answer).await;
         scene.asking(1000);
         let responses = ask_at_once(&scene.weir, 1000, body).await;
         assert_eq!(scene.reached(), 1);
@@ -50,8 +49,7 @@ async fn a_thousand_equal_requests_cost_one_call_of_the_engine() {
 
 #[tokio::test]
 async fn a_follower_gets_what_has_come_and_then_goes_along() {
-    let scene = Scene::plain().await;
-    scene.engine().answer(begun().pause(Duration::from_millis(400)).piece(STOP).piece(DONE).end_chunks());
+    let scene = Scene::keeping("", begun().pause(Duration::from_millis(400)).piece(STOP).piece(DONE).end_chunks()).await;
     let mut leader = scene.begin_chat(STREAM).await;
     leader.until("hi").await.unwrap();
     let mut follower = scene.begin_chat(STREAM).await;
@@ -72,8 +70,7 @@ async fn the_generation_goes_on_without_its_leader() {
         ("within the stream", begun().pause(slow).piece(STOP).piece(DONE).end_chunks(), Some("hi")),
     ];
     for (stage, answer, seen) in table {
-        let scene = Scene::plain().await;
-        scene.engine().answer(answer);
+        let scene = Scene::keeping("", answer).await;
         let mut leader = scene.begin_chat(STREAM).await;
         scene.engine().request(0).await;
         let mut follower = scene.begin_chat(STREAM).await;
@@ -94,8 +91,7 @@ async fn the_generation_goes_on_without_its_leader() {
 #[tokio::test]
 async fn the_engine_is_let_go_when_nobody_is_left() {
     for answer in [Answer::silence(), begun().stall()] {
-        let scene = Scene::plain().await;
-        scene.engine().answer(answer);
+        let scene = Scene::keeping("", answer).await;
         let (first, second) = (scene.begin_chat(STREAM).await, scene.begin_chat(STREAM).await);
         joined(&scene, 2.0).await;
         first.hang_up();
@@ -109,8 +105,7 @@ async fn the_engine_is_let_go_when_nobody_is_left() {
 
 #[tokio::test]
 async fn a_follower_that_waits_less_leaves_alone() {
-    let scene = Scene::plain().await;
-    scene.engine().answer(Answer::json(GOOD).after(Duration::from_millis(1200)));
+    let scene = Scene::keeping("", Answer::json(GOOD).after(Duration::from_millis(1200))).await;
     let mut leader = scene.begin_chat(PLAIN).await;
     scene.engine().request(0).await;
     let hurried = request("POST", CHAT, &[("x-weir-timeout", "0.2")], PLAIN);
@@ -123,8 +118,7 @@ async fn a_follower_that_waits_less_leaves_alone() {
 
 #[tokio::test]
 async fn a_leader_that_waits_less_does_not_end_it_for_others() {
-    let scene = Scene::plain().await;
-    scene.engine().answer(Answer::json(GOOD).after(Duration::from_millis(1200)));
+    let scene = Scene::keeping("", Answer::json(GOOD).after(Duration::from_millis(1200))).await;
     scene.asking(1);
     let mut leader = scene.client().await;
     leader.send(&request("POST", CHAT, &[("x-weir-timeout", "0.5")], PLAIN)).await.unwrap();
@@ -138,8 +132,7 @@ async fn a_leader_that_waits_less_does_not_end_it_for_others() {
 
 #[tokio::test]
 async fn a_failure_is_shared_by_those_who_waited_and_by_nobody_later() {
-    let scene = Scene::plain().await;
-    scene.engine().answer(Answer::status(500, r#"{"error":"x"}"#).after(Duration::from_millis(400)));
+    let scene = Scene::keeping("", Answer::status(500, r#"{"error":"x"}"#).after(Duration::from_millis(400))).await;
     let mut leader = scene.begin_chat(PLAIN).await;
     scene.engine().request(0).await;
     let mut follower = scene.begin_chat(PLAIN).await;
@@ -154,7 +147,7 @@ async fn a_failure_is_shared_by_those_who_waited_and_by_nobody_later() {
 #[tokio::test]
 async fn a_reader_that_stands_still_slows_nobody_and_costs_little() {
     let rest = "[cache]\nmax_entry_bytes = \"64KiB\"";
-    let scene = Scene::with(1, Text { rest, ..Text::default() }).await;
+    let scene = Scene::keeping(rest, Answer::silence()).await;
     let word = "x".repeat(64 << 10);
     let event = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}}}}]}}\n\n");
     let answer = begun().pause(Duration::from_millis(400));
@@ -180,7 +173,7 @@ async fn a_reader_that_stands_still_slows_nobody_and_costs_little() {
 
 #[tokio::test]
 async fn a_plain_client_may_follow_a_stream_that_tells_its_usage() {
-    let scene = Scene::plain().await;
+    let scene = Scene::keeping("", Answer::silence()).await;
     let slow = Duration::from_millis(300);
     let [first, stop, usage, done] = chunks();
     let answer = Answer::begin_stream().piece(&first).pause(slow).piece(&stop).piece(&usage).piece(&done);

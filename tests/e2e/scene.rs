@@ -72,6 +72,14 @@ impl Scene {
         Self::from(engines, without_store(Setup::config(text.before(&urls)))).await
     }
 
+    /// One engine that has told what it is, so that keys of the cache stay the same.
+    pub(crate) async fn keeping(rest: &str, answer: Answer) -> Self {
+        let scene = Self::with(1, Text { rest, ..Text::default() }).await;
+        wait::until_true("the engine is identified", || scene.weir.said().contains("engine identified")).await;
+        scene.engine().answer(answer);
+        scene
+    }
+
     /// Any set-up before engines that run already.
     pub(crate) async fn from(engines: Vec<Engine>, setup: Setup) -> Self {
         Self { engines, weir: setup.start().await, asked: AtomicUsize::new(0) }
