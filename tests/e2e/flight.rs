@@ -49,7 +49,8 @@ async fn a_thousand_equal_requests_cost_one_call_of_the_engine() {
 
 #[tokio::test]
 async fn a_follower_gets_what_has_come_and_then_goes_along() {
-    let scene = Scene::keeping("", begun().pause(Duration::from_millis(400)).piece(STOP).piece(DONE).end_chunks()).await;
+    let scene =
+        Scene::keeping("", begun().pause(Duration::from_millis(400)).piece(STOP).piece(DONE).end_chunks()).await;
     let mut leader = scene.begin_chat(STREAM).await;
     leader.until("hi").await.unwrap();
     let mut follower = scene.begin_chat(STREAM).await;
@@ -169,6 +170,21 @@ async fn a_reader_that_stands_still_slows_nobody_and_costs_little() {
     still.hang_up();
     scene.settle().await;
     assert_eq!(scene.reached(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_too_large_to_be_held_is_not_shared() {
+    let scene = Scene::keeping("[cache]\nmax_entry_bytes = \"64KiB\"", Answer::silence()).await;
+    let large = GOOD.replace("hello", &"x".repeat(100 << 10));
+    scene.engine().answer(Answer::json(&large).after(Duration::from_millis(400)));
+    let mut leader = scene.begin_chat(PLAIN).await;
+    scene.engine().request(0).await;
+    let follower = scene.chat(PLAIN).await;
+    assert_eq!(leader.response().await.unwrap().text(), large);
+    assert_eq!((follower.text(), follower.header("cache-status")), (large, Some("weir; fwd=miss; detail=form")));
+    assert_eq!(scene.reached(), 2);
+    scene.until_metric("weir_cache_rejected_total", &["reason=\"too_large\""], 1.0).await;
+    scene.settle().await;
 }
 
 #[tokio::test]

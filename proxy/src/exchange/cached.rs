@@ -56,7 +56,8 @@ pub enum Miss {
     NoCache,
     /// There is an entry, older than the client takes.
     Stale,
-    /// There is an entry that cannot be given in the form asked for without inventing something.
+    /// There is an entry, or a running generation, that cannot be given as asked for without
+    /// inventing something, or that is too large to be shared.
     Form,
 }
 

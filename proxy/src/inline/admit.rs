@@ -134,6 +134,10 @@ impl<B: http_body::Body + Unpin> http_body::Body for Held<B> {
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
     }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
 }
 
 impl Drop for Place {

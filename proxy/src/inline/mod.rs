@@ -25,10 +25,11 @@ use uuid::Uuid;
 
 use cache::Found;
 
+use crate::exchange::cached::Miss;
 use crate::exchange::draft::OnRefused;
 use crate::exchange::{
-    Api, Budget, Cached, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request, Share,
-    Timings, TraceContext,
+    Api, Budget, Cached, Caching, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request,
+    Share, Timings, TraceContext,
 };
 
 /// Everything an exchange meets on its way. Replaced as a whole when the configuration changes.
@@ -129,6 +130,7 @@ async fn generate(
             path.cache.begun(&mut draft, &policy.cache, &begun);
             return (draft, begun);
         }
+        draft.cache = Cached { caching: Caching::Miss(Miss::Form), ..Cached::default() };
     }
     let (mut draft, begun) = ask(path.clone(), policy.plan, draft, commit).await;
     let begun = begun.map(|(head, body)| (head, cache::Body::Own(body)));

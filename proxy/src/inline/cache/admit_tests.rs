@@ -161,7 +161,8 @@ fn a_stream_must_have_come_to_its_end() {
 #[test]
 fn how_the_exchange_ended_comes_before_what_was_said() {
     let good = chat(json!({"content": "hi"}), json!("stop")).to_string();
-    let changes: [(fn(&mut Record), Rejected); 8] = [
+    type Change = fn(&mut Record);
+    let changes: [(Change, Rejected); 8] = [
         (|r| r.status = 201, Rejected::Status),
         (|r| (r.outcome, r.status) = (Outcome::EngineError, 500), Rejected::Status),
         (|r| r.outcome = Outcome::Broken, Rejected::Unfinished),

@@ -36,6 +36,10 @@ impl<B: Generated> Body<B> {
             record.attempts.clear();
         }
         let mut head = begun?;
+        if record.cache.caching == Caching::Collapsed && !participant.flight().is_whole() {
+            // Too large to be held for those who read slowly: better an engine of its own.
+            return Ok(None);
+        }
         let (made, wanted) = (participant.flight().lane().form(), form_of(record));
         if made == wanted || head.status != StatusCode::OK {
             return Ok(Some((head, Self::Shared(participant))));

@@ -50,6 +50,9 @@ use crate::exchange::{Api, Budget, Cached, Caching, Draft, Error, Kind, Record};
 use flight::{Flights, Joined, Lane, Wanted};
 use ticket::Ticket;
 
+/// An answer too large to be kept is held for those who share it and read slowly, up to this.
+const LAG_BYTES: usize = 4 << 20;
+
 /// The cache. Lives as long as the process, through reloads too.
 pub struct Cache<B> {
     store: Arc<Store>,
@@ -168,6 +171,7 @@ impl<B: Generated + 'static> Cache<B> {
             key: key.full_shared(),
             lanes: lanes(draft.request.api, form),
             limit_bytes: self.max_entry_bytes,
+            lag_bytes: LAG_BYTES.max(self.max_entry_bytes),
             deadline,
         };
         let joined = self.flights.join(wanted, || ask(draft.for_asking()));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use super::replica::{Call, Replica};
@@ -133,5 +133,11 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         self.wire.is_none() && self.first.is_none()
+    }
+
+    /// Exact where the engine announced a length.
+    fn size_hint(&self) -> SizeHint {
+        let held = self.first.as_ref().map_or(0, |first| first.len() as u64);
+        self.incoming.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(rest + held))
     }
 }

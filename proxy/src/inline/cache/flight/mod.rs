@@ -51,6 +51,8 @@ pub struct Wanted {
     pub lanes: &'static [Lane],
     /// Most bytes of the answer that are kept for others.
     pub limit_bytes: usize,
+    /// Most bytes that a participant may be behind, once no more is kept than needed.
+    pub lag_bytes: usize,
     /// When this exchange, and no other, gives up.
     pub deadline: Option<Instant>,
 }
@@ -122,7 +124,8 @@ impl<B> Flights<B> {
         let mut share = self.budget.share();
         let home = (!taken && share.grow(wanted.key.len())).then(|| Home { shards: self.shards.clone(), slot });
         let key = if home.is_some() { wanted.key } else { Arc::default() };
-        let flight = Arc::new(Flight::new(key, *lane, home, begin(), Tape::new(wanted.limit_bytes, share)));
+        let flight =
+            Arc::new(Flight::new(key, *lane, home, begin(), Tape::new(wanted.limit_bytes, wanted.lag_bytes, share)));
         if flight.slot().is_some() {
             shard.insert(slot, Arc::downgrade(&flight));
         }

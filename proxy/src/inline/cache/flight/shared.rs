@@ -372,7 +372,8 @@ impl<B: Generated> Core<B> {
     }
 
     fn begin(&mut self, head: Parts, body: B) -> After<B> {
-        let leave = head.status != StatusCode::OK && self.detach();
+        body.size_hint().exact().iter().for_each(|bytes| self.tape.expect(*bytes));
+        let leave = (head.status != StatusCode::OK || !self.tape.is_whole()) && self.detach();
         self.head = Some(head);
         let end = match body.is_end_stream() {
             true => self.end(Ok(())),

@@ -2,7 +2,7 @@
 //!
 //! While the answer is within its limit and the budget has room, all of it is kept, so that
 //! others can join from the start. Beyond that only what the slowest participant has not read
-//! is kept, at most the limit again; who falls further behind is cut. Besides there is the last
+//! is kept, as far as it may lag; who falls further behind is cut. Besides there is the last
 //! piece as it came, handed out without a copy to everybody who keeps up.
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -11,6 +11,8 @@ use crate::exchange::Share;
 
 pub(super) struct Tape {
     limit: usize,
+    /// Most bytes kept for the slowest, once not everything is kept.
+    lag: usize,
     share: Share,
     /// Bytes taken from the share for this.
     charged: usize,
@@ -34,13 +36,18 @@ pub(super) struct Reader {
 }
 
 impl Tape {
-    pub(super) fn new(limit: usize, share: Share) -> Self {
+    pub(super) fn new(limit: usize, lag: usize, share: Share) -> Self {
         let (older, last) = (BytesMut::new(), Bytes::new());
-        Self { limit, share, charged: 0, start: 0, older, last, whole: true, frozen: None }
+        Self { limit, lag, share, charged: 0, start: 0, older, last, whole: true, frozen: None }
     }
 
     pub(super) fn is_whole(&self) -> bool {
         self.whole
+    }
+
+    /// So many bytes will come: where that is too much, nobody need wait to see it.
+    pub(super) fn expect(&mut self, bytes: u64) {
+        self.whole = self.whole && bytes <= self.limit as u64;
     }
 
     pub(super) fn frozen(&self) -> Option<Bytes> {
@@ -70,7 +77,7 @@ impl Tape {
 
     /// Takes a piece. Cuts readers for whom too much would have to be kept.
     pub(super) fn push<'a>(&mut self, piece: Bytes, readers: impl Iterator<Item = &'a mut Reader>) {
-        self.whole = self.whole && self.has_room(self.end() as usize + piece.len());
+        self.whole = self.whole && self.has_room(self.end() as usize + piece.len(), self.limit);
         if !self.whole {
             let mut readers: Vec<&mut Reader> = readers.filter(|reader| !reader.cut).collect();
             self.keep_for(&mut readers);
@@ -98,7 +105,7 @@ impl Tape {
         let end = self.end();
         let from = loop {
             let slowest = readers.iter().filter(|reader| !reader.cut).map(|reader| reader.at).min().unwrap_or(end);
-            if self.has_room((end - slowest) as usize) {
+            if self.has_room((end - slowest) as usize, self.lag) {
                 break slowest;
             }
             readers.iter_mut().filter(|reader| reader.at == slowest).for_each(|reader| reader.cut = true);
@@ -114,8 +121,8 @@ impl Tape {
         self.start = from;
     }
 
-    fn has_room(&mut self, bytes: usize) -> bool {
-        if bytes > self.limit {
+    fn has_room(&mut self, bytes: usize, limit: usize) -> bool {
+        if bytes > limit {
             return false;
         }
         if bytes > self.charged {
@@ -138,7 +145,7 @@ mod tests {
     #[test]
     fn no_more_than_the_limit_and_the_last_piece_is_kept_however_slow_the_readers_are() {
         for room in [0, 30, 1000] {
-            let mut tape = Tape::new(LIMIT, Budget::new(ByteSize(room)).share());
+            let mut tape = Tape::new(LIMIT, LIMIT, Budget::new(ByteSize(room)).share());
             let mut readers = [Reader::default(); 3];
             let mut cuts = 0;
             for index in 0..200_usize {
@@ -159,7 +166,7 @@ mod tests {
     #[test]
     fn the_whole_is_kept_without_spare_room_up_to_the_limit_and_not_a_byte_further() {
         for (last, whole) in [(1, true), (2, false)] {
-            let mut tape = Tape::new(LIMIT, Budget::new(ByteSize(1000)).share());
+            let mut tape = Tape::new(LIMIT, LIMIT, Budget::new(ByteSize(1000)).share());
             let mut readers = [Reader::default()];
             tape.push(Bytes::from(vec![1; LIMIT - 1]), readers.iter_mut());
             tape.push(Bytes::from(vec![2; last]), readers.iter_mut());

@@ -130,7 +130,7 @@ impl World {
         let other = self.known.iter().any(|known| known.key != key && known.is_joinable(self.limit));
         let status = self.statuses[self.known.len() % self.statuses.len()];
         let script = Script::default();
-        let wanted = Wanted { limit_bytes: self.limit, ..wanted(KEYS[key]) };
+        let wanted = Wanted { limit_bytes: self.limit, lag_bytes: self.limit, ..wanted(KEYS[key]) };
         let (led, client) = join(&self.flights, wanted, &script);
         assert_eq!(led, found.is_none(), "led {led}, joinable {found:?}");
         if led {

@@ -23,7 +23,7 @@ fn stream(others: usize, wanted: &Wanted) -> (Flights<super::script::Scripted>, 
 }
 
 fn tight(limit_bytes: usize) -> Wanted {
-    Wanted { limit_bytes, ..wanted("key") }
+    Wanted { limit_bytes, lag_bytes: limit_bytes, ..wanted("key") }
 }
 
 #[test]
