@@ -9,38 +9,6 @@ use std::ops::Range;
 /// Deepest nesting that is told apart.
 const DEPTH: usize = 64;
 
-/// Keys whose string is whole in itself: never a piece of a longer text.
-const WHOLE: [&str; 14] = [
-    "id",
-    "object",
-    "model",
-    "role",
-    "type",
-    "system_fingerprint",
-    "finish_reason",
-    "service_tier",
-    "obfuscation",
-    "item_id",
-    "event_id",
-    "call_id",
-    "status",
-    "name",
-];
-
-/// Keys that tell which of several texts a delta belongs to.
-const INDEXES: [&str; 4] = ["index", "output_index", "content_index", "summary_index"];
-
-/// Keys whose value spells the text once more, token by token.
-const SPELLINGS: [&str; 7] = [
-    "logprobs",
-    "prompt_logprobs",
-    "top_logprobs",
-    "completion_probabilities",
-    "token_ids",
-    "prompt_token_ids",
-    "tokens",
-];
-
 /// Keys whose value is a secret whatever it looks like, lower case without `-` and `_`.
 const SECRETS: [&str; 16] = [
     "password",
@@ -90,7 +58,7 @@ pub(super) enum Role {
 #[derive(Default)]
 pub(super) struct Marks {
     pub(super) literals: Vec<Literal>,
-    /// Values under [`SPELLINGS`].
+    /// Values under keys that [`is_spelling`].
     pub(super) spellings: Vec<Range<usize>>,
     frames: Vec<Frame>,
     open: Vec<usize>,
@@ -169,6 +137,11 @@ impl Marks {
                 byte => self.structure(byte, at),
             };
         }
+    }
+
+    /// Whether nothing was marked since the last [`Self::clear`].
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
     }
 
     /// Forgets everything, to mark the next text.
@@ -329,13 +302,52 @@ impl Key {
     fn of(text: &str) -> Self {
         Self {
             hash: hash(text),
-            index: INDEXES.contains(&text),
+            index: is_index(text),
             kind: text == "type",
-            whole: WHOLE.contains(&text),
+            whole: is_whole(text),
             secret: text.len() <= 32 && is_secret(text),
-            spelling: SPELLINGS.contains(&text),
+            spelling: is_spelling(text),
         }
     }
+}
+
+/// Keys whose string is whole in itself: never a piece of a longer text.
+fn is_whole(key: &str) -> bool {
+    matches!(
+        key,
+        "id" | "object"
+            | "model"
+            | "role"
+            | "type"
+            | "system_fingerprint"
+            | "finish_reason"
+            | "service_tier"
+            | "obfuscation"
+            | "item_id"
+            | "event_id"
+            | "call_id"
+            | "status"
+            | "name"
+    )
+}
+
+/// Keys that tell which of several texts a delta belongs to.
+fn is_index(key: &str) -> bool {
+    matches!(key, "index" | "output_index" | "content_index" | "summary_index")
+}
+
+/// Keys whose value spells the text once more, token by token.
+fn is_spelling(key: &str) -> bool {
+    matches!(
+        key,
+        "logprobs"
+            | "prompt_logprobs"
+            | "top_logprobs"
+            | "completion_probabilities"
+            | "token_ids"
+            | "prompt_token_ids"
+            | "tokens"
+    )
 }
 
 /// Compares without `-`, `_` and case.
@@ -345,5 +357,6 @@ fn is_secret(key: &str) -> bool {
         return false;
     }
     let plain = || key.bytes().filter(|byte| !matches!(byte, b'-' | b'_')).map(|byte| byte.to_ascii_lowercase());
-    SECRETS.iter().any(|secret| secret.len() <= key.len() && plain().eq(secret.bytes()))
+    matches!(plain().next(), Some(b'a' | b'c' | b'p' | b'r' | b's'))
+        && SECRETS.iter().any(|secret| secret.len() <= key.len() && plain().eq(secret.bytes()))
 }
