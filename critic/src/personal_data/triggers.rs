@@ -51,12 +51,12 @@ impl<'a> Triggers<'a> {
 }
 
 fn marks(rest: &[u8]) -> u128 {
-    let Some(step) = rest.first_chunk::<STEP>() else {
-        let mut last = [0; STEP];
-        last[..rest.len()].copy_from_slice(rest);
-        return u128::from_le_bytes(last.map(mark));
-    };
-    u128::from_le_bytes(step.map(mark))
+    let mut marks = [0; STEP];
+    match rest.first_chunk::<STEP>() {
+        Some(step) => marks.iter_mut().zip(step).for_each(|(to, byte)| *to = mark(*byte)),
+        None => marks.iter_mut().zip(rest).for_each(|(to, byte)| *to = mark(*byte)),
+    }
+    u128::from_le_bytes(marks)
 }
 
 /// 1 for a trigger. Written without branches or tables, so that a step becomes a few vector

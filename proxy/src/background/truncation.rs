@@ -114,10 +114,12 @@ impl Sent {
 /// becomes vector instructions.
 fn ascii_characters(text: &[u8]) -> u32 {
     const { assert!(RUN == 4) };
-    let later = |by: usize| text.get(by..).unwrap_or_default();
-    let runs = text.iter().zip(later(1)).zip(later(2)).zip(later(3)).zip(later(4));
-    let surplus = runs.filter(|((((a, b), c), d), e)| (a == b) & (b == c) & (c == d) & (d == e)).count();
-    (text.len() - surplus) as u32
+    let places = text.len().saturating_sub(RUN);
+    let laid = |by: usize| text.get(by..by + places).unwrap_or_default();
+    let [a, b, c, d, e] = [laid(0), laid(1), laid(2), laid(3), laid(4)];
+    let same = |at: usize| (a[at] == b[at]) & (b[at] == c[at]) & (c[at] == d[at]) & (d[at] == e[at]);
+    let surplus: u32 = (0..places).map(|at| u32::from(same(at))).sum();
+    text.len() as u32 - surplus
 }
 
 impl Estimator {

@@ -236,7 +236,8 @@ impl Edits<'_> {
             let whole = Cut { start: 0, end: raw.len(), label: Label::Kind(Kind::Secret) };
             return self.put(literal.role, literal.start..literal.end, whole.label);
         }
-        if is_data(raw) {
+        // Own rules may look for anything, in keys too.
+        if is_data(raw) || (literal.common && self.redactor.rules.is_empty()) {
             return;
         }
         if self.shape == Shape::Json || raw.len() > CLEAN_BYTES {

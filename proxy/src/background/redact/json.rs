@@ -30,6 +30,7 @@ const SECRETS: [&str; 16] = [
 ];
 
 /// A string or number, by its bytes in the body; quotes lie outside.
+#[derive(Default)]
 pub(super) struct Literal {
     pub(super) start: usize,
     pub(super) end: usize,
@@ -39,14 +40,17 @@ pub(super) struct Literal {
     pub(super) named_secret: bool,
     /// Whether its lane may hold more pieces of the same text.
     pub(super) piece: bool,
+    /// Whether it is a key that nearly every body has, which holds no built-in find.
+    pub(super) common: bool,
     frame: usize,
     slot: u64,
 }
 
 /// What a literal is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Role {
     /// A string, key or value.
+    #[default]
     Text,
     /// A number.
     Number,
@@ -276,6 +280,7 @@ impl Marks {
             role,
             named_secret: !is_key && shallow && frame.object && key.secret,
             piece: !is_key && role == Role::Text && !(shallow && frame.object && key.whole),
+            common: is_key && is_common(text),
             frame: at,
             slot,
         });
@@ -287,8 +292,8 @@ impl Marks {
             self.open(false);
         }
         let Range { start, end } = range;
-        let role = Role::Plain;
-        self.literals.push(Literal { start, end, escaped: false, role, named_secret: false, piece, frame: 0, slot: 0 });
+        let literal = Literal { start, end, role: Role::Plain, piece, ..Literal::default() };
+        self.literals.push(literal);
     }
 }
 
@@ -350,6 +355,38 @@ fn is_spelling(key: &str) -> bool {
     )
 }
 
+/// Keys of the usual requests and answers.
+fn is_common(key: &str) -> bool {
+    is_whole(key)
+        || is_index(key)
+        || matches!(
+            key,
+            "messages"
+                | "content"
+                | "text"
+                | "stream"
+                | "temperature"
+                | "max_tokens"
+                | "choices"
+                | "created"
+                | "message"
+                | "delta"
+                | "logprobs"
+                | "usage"
+                | "prompt_tokens"
+                | "completion_tokens"
+                | "total_tokens"
+                | "tools"
+                | "tool_calls"
+                | "function"
+                | "description"
+                | "parameters"
+                | "properties"
+                | "required"
+                | "arguments"
+        )
+}
+
 /// Compares without `-`, `_` and case.
 fn is_secret(key: &str) -> bool {
     let last = key.as_bytes().last().map(u8::to_ascii_lowercase);
@@ -359,4 +396,19 @@ fn is_secret(key: &str) -> bool {
     let plain = || key.bytes().filter(|byte| !matches!(byte, b'-' | b'_')).map(|byte| byte.to_ascii_lowercase());
     matches!(plain().next(), Some(b'a' | b'c' | b'p' | b'r' | b's'))
         && SECRETS.iter().any(|secret| secret.len() <= key.len() && plain().eq(secret.bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_keys_hold_no_find_and_are_no_secrets_names() {
+        let source = include_str!("json.rs");
+        let keys: Vec<&str> = source.split('"').skip(1).step_by(2).filter(|key| is_common(key)).collect();
+        assert!(keys.len() > 30, "{keys:?}");
+        for key in keys {
+            assert!(weir_critic::personal_data::find(key).is_empty() && !is_secret(key), "{key}");
+        }
+    }
 }
