@@ -125,6 +125,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
     }
 }
 
+/// Keys of most objects: room for so many is taken at once.
+const FIELDS: usize = 8;
+
 /// A key, borrowed where it has no escapes.
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -175,7 +178,7 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value<'de>, A::Error> {
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(FIELDS);
         while let Some((Key(key), value)) = entries.next_entry()? {
             fields.push((key, value));
         }

@@ -28,6 +28,7 @@ impl Shape {
     pub(super) fn of(content_type: &str, body: &str) -> Self {
         let json = body.trim_start().starts_with(['{', '[']);
         match content_type {
+            "application/json" if json => Self::Json,
             kind if is_event_stream(kind) => Self::Events,
             kind if json && ["ndjson", "jsonl", "json-seq"].iter().any(|word| kind.contains(word)) => Self::Lines,
             _ if json => Self::Json,

@@ -11,6 +11,7 @@
 mod body;
 mod escape;
 mod json;
+mod keys;
 #[cfg(test)]
 mod tests;
 
