@@ -230,9 +230,12 @@ impl Digester {
         let expected = expect.prompt(&prompt);
         row.expected_prompt_tokens = expected.tokens;
         row.prompt_truncated = expected.truncated;
-        let detail = serde_json::json!({
-            "model": row.model_answered, "sent_bytes": sent, "expected_tokens": expected.tokens, "counted_tokens": counted,
-        });
+        let detail = || {
+            serde_json::json!({
+                "model": row.model_answered, "sent_bytes": sent,
+                "expected_tokens": expected.tokens, "counted_tokens": counted,
+            })
+        };
         expected.truncated.then(|| StoredEvent {
             event_id: event_id(row.exchange_id, "prompt_truncated"),
             at: row.started_at,
@@ -241,7 +244,7 @@ impl Digester {
             tenant: row.tenant.clone(),
             route: row.route.clone(),
             engine: row.engine.clone(),
-            detail: detail.to_string(),
+            detail: detail().to_string(),
             instance: self.instance.clone(),
         })
     }
