@@ -134,6 +134,7 @@ fn record(content_type: &str, response: &str) -> Record {
             headers,
             body: Bytes::from(body),
             facts: Facts::default(),
+            deadline: None,
         },
         tenant: Name::new("tenant").expect("a good name"),
         route: Name::new("route").expect("a good name"),

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures what Weir costs and writes RESULTS.md beside this file, or another with --out FILE.
-# With --quick, under two minutes. With --profile MEASURE, where the processor time goes instead.
+# With --quick, about three minutes. Traces are replayed where WEIR_DATA names a folder with
+# traffic/*.jsonl, see src/trace.rs. With --profile MEASURE, where the processor time goes instead.
 # Everything listens on loopback and ends with this script.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

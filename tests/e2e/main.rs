@@ -8,11 +8,13 @@
 
 mod breaks;
 mod bytes;
+mod cache;
 mod commands;
 mod connections;
 mod fallback;
 #[path = "../wire/fixture.rs"]
 mod fixture;
+mod flight;
 mod hang_up;
 mod headers;
 mod limits;

@@ -19,6 +19,20 @@ pub(crate) const STOP: &[u8] =
     b"data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
 
+/// The same as engines send them, whole, with a chunk that tells the usage before the last.
+pub(crate) fn chunks() -> [Vec<u8>; 4] {
+    let chunk = |choices: &str, usage: &str| {
+        let head = r#""id":"c","object":"chat.completion.chunk","created":7,"model":"m""#;
+        format!("data: {{{head},\"choices\":[{choices}]{usage}}}\n\n").into_bytes()
+    };
+    [
+        chunk(r#"{"index":0,"delta":{"role":"assistant","content":"hi"},"finish_reason":null}"#, ""),
+        chunk(r#"{"index":0,"delta":{},"finish_reason":"stop"}"#, ""),
+        chunk("", r#","usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}"#),
+        DONE.to_vec(),
+    ]
+}
+
 /// Weir, its engines, and how many exchanges were begun.
 pub(crate) struct Scene {
     pub(crate) engines: Vec<Engine>,

@@ -16,7 +16,7 @@ target=$(cd "$target" && pwd)
 (cd "$here" && RUSTC_WRAPPER="$here/rustc-instrumented.sh" \
     cargo build --locked --quiet --profile fuzz --target-dir "$target")
 
-for name in spool_recovery request_facts sse_reader; do
+for name in spool_recovery request_facts sse_reader render; do
     corpus=$target/corpus/$name
     found=$target/found/$name
     log=$target/$name.log

@@ -7,13 +7,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::answers::Answers;
 use super::{App, announce};
 use crate::background::store;
 use crate::config::{self, Config};
-use crate::console::cache::{CachePort, EntryFilter, EntryView, FlushScope, Listing, Totals};
 use crate::console::login::{FreshToken, Login};
 use crate::console::{self, EngineFacts, PartState, Parts, Probe};
-use crate::exchange::ExchangeId;
 use crate::inline::accept::Phase;
 use crate::inline::engine::{Engine, Replica};
 
@@ -46,7 +45,7 @@ pub(super) async fn start(app: &App, config: &Config) -> anyhow::Result<Running>
         live: console::live::Live::default(),
         store: app.background.clients(),
         store_note: Arc::new(move || describe(&states.borrow())),
-        cache: Arc::new(NoCache),
+        cache: Arc::new(Answers::new(app.built.clone())),
         events: app.background.events(),
         login,
         engines: engines(app),
@@ -62,31 +61,6 @@ pub(super) async fn start(app: &App, config: &Config) -> anyhow::Result<Running>
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     Ok(Running { task: tokio::spawn(console::serve(listener, parts, shutdown)), stop })
-}
-
-/// Stands for the cache while no route has one.
-struct NoCache;
-
-impl CachePort for NoCache {
-    fn totals(&self) -> Totals {
-        Totals::default()
-    }
-
-    fn entries(&self, _: &EntryFilter, _: usize) -> Listing {
-        Listing { complete: true, ..Listing::default() }
-    }
-
-    fn entry(&self, _: ExchangeId) -> Option<EntryView> {
-        None
-    }
-
-    fn evict(&self, _: ExchangeId) -> bool {
-        false
-    }
-
-    fn flush(&self, _: &FlushScope) -> bool {
-        false
-    }
 }
 
 impl Running {

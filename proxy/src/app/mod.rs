@@ -4,6 +4,7 @@
 //! own, so that nothing in the background can delay an answer. Stopping: no new connections, answers
 //! under way finish within the grace period, then the records, then the store.
 
+mod answers;
 mod console;
 mod observe;
 mod request_path;
@@ -24,10 +25,11 @@ use tokio::task::JoinHandle;
 
 use crate::background::{Background, Settings};
 use crate::config::{self, Config, Live, Sources};
+use crate::exchange::Budget;
 use crate::exchange::outbox::outbox;
 use crate::inline::accept::Phase;
 use crate::inline::identify::Tenants;
-use crate::inline::{self, accept, admit, engine};
+use crate::inline::{self, Cache, accept, admit, cache, engine};
 use crate::telemetry;
 
 use request_path::{Builder, Built};
@@ -102,11 +104,15 @@ impl App {
         let settings = background_settings(&config, &instance);
         let gauge = outbox.gauge().clone();
         let background = Background::start(&settings, inbox, gauge, Arc::new(observers), &registry)?;
+        let budget = Budget::new(config.server.max_held_bytes);
+        accept::register_budget(&registry, budget.clone())?;
         let builder = Arc::new(Builder {
             outbox,
             on_refused: background.on_refused(),
             engine_metrics: engine::Metrics::register(&registry)?,
             admit_metrics: admit::Metrics::register(&registry)?,
+            cache: Arc::new(Cache::new(&config.cache, budget.clone(), cache::Metrics::register(&registry)?)),
+            budget,
         });
         let built = builder.build(&config, None)?;
         tenants.store(built.path.directory.tenants.clone());

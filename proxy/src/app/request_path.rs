@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::config::Config;
+use crate::config::{Config, Route};
 use crate::exchange::draft::OnRefused;
+use crate::exchange::record::Answerer;
 use crate::exchange::{Budget, Name, Outbox};
-use crate::inline::{Path, Policy, admit, answer, engine, identify};
+use crate::inline::{Cache, Path, Policy, admit, answer, cache, engine, identify};
 
 /// What outlives a configuration.
 pub(super) struct Builder {
@@ -19,6 +20,8 @@ pub(super) struct Builder {
     pub(super) on_refused: OnRefused,
     pub(super) engine_metrics: engine::Metrics,
     pub(super) admit_metrics: admit::Metrics,
+    pub(super) budget: Budget,
+    pub(super) cache: Arc<Cache>,
 }
 
 /// A path and what it was built from.
@@ -34,10 +37,11 @@ impl Builder {
         let engines = self.engines(config, before)?;
         let default = default_name()?;
         let routes = match config.routes.is_empty() {
-            true => vec![identify::route::Config::catch_all(default.clone(), engines.keys().cloned().collect())],
+            true => vec![Route::catch_all(default.clone(), engines.keys().cloned().collect())],
             false => config.routes.clone(),
         };
-        let policies = routes.iter().map(|route| policy(route, &engines)).collect();
+        let policies = routes.iter().map(|route| policy(route, &engines, &config.cache)).collect();
+        let routes = routes.iter().map(Route::conditions).collect();
         let tenants = Arc::new(match before {
             Some(before) => identify::Tenants::following(&before.path.directory.tenants, &config.tenants, default),
             None => identify::Tenants::new(&config.tenants, default),
@@ -49,8 +53,9 @@ impl Builder {
         };
         let path = Arc::new(Path {
             accept: config.server.clone(),
-            budget: before.map_or_else(|| Budget::new(config.server.max_held_bytes), |b| b.path.budget.clone()),
+            budget: self.budget.clone(),
             directory: identify::Directory { tenants, routes },
+            cache: self.cache.clone(),
             admission,
             policies,
             outbox: self.outbox.clone(),
@@ -79,11 +84,29 @@ pub(super) fn default_name() -> anyhow::Result<Name> {
     Name::new("default").context("the built-in name is a name")
 }
 
-fn policy(route: &identify::route::Config, engines: &BTreeMap<Name, Arc<engine::Engine>>) -> Policy {
+fn policy(route: &Route, engines: &BTreeMap<Name, Arc<engine::Engine>>, cache: &cache::Config) -> Policy {
     let engines = route.engines.iter().filter_map(|name| engines.get(name)).cloned().collect();
     let plan =
         engine::Plan { engines, max_attempts: route.max_attempts, total_timeout: route.total_timeout.map(|p| *p) };
+    let plan = Arc::new(plan);
+    let mut kept = route.cache.clone();
+    if cache.max_bytes.0 == 0 {
+        kept.mode = cache::Mode::Off;
+    }
     let keep_alive = Some(*route.sse_keep_alive).filter(|period| !period.is_zero());
     let settings = answer::Settings { capture_bytes: route.capture_bytes.bytes(), keep_alive };
-    Policy { plan: Arc::new(plan), settings }
+    Policy { cache: Arc::new(cache::Rules::new(kept, Arc::new(First(plan.clone())))), plan, settings }
+}
+
+/// The engine that a plan asks first, as the cache sees it.
+struct First(Arc<engine::Plan>);
+
+impl cache::Engine for First {
+    fn identity(&self) -> u64 {
+        self.0.identity()
+    }
+
+    fn gave(&self, answerer: &Answerer) -> bool {
+        self.0.is_of_first(answerer)
+    }
 }

@@ -249,6 +249,7 @@ impl recorder::Keeper for Keep {
 /// Tells the cache what was read, where it waits for that.
 fn admit(record: &Record, row: &StoredExchange, completion: Option<&Completion>) {
     let Some(ticket) = &record.cache.ticket else { return };
-    let (prompt_tokens, completion_tokens) = (row.prompt_tokens, row.completion_tokens);
+    let prompt_tokens = row.prompt_tokens + row.saved_prompt_tokens;
+    let completion_tokens = row.completion_tokens + row.saved_completion_tokens;
     ticket.admit(record, &Reading { completion, prompt: &row.prompt_text, prompt_tokens, completion_tokens });
 }

@@ -13,6 +13,7 @@ pub mod environment;
 pub mod live;
 pub mod place;
 pub mod reference;
+pub mod route;
 pub mod schema;
 
 use std::collections::BTreeMap;
@@ -25,12 +26,13 @@ use serde_json::Value;
 
 use crate::background::{digest, redact, sample, sink, spool, store};
 use crate::exchange::{ByteSize, Fault, Name};
-use crate::inline::{accept, admit, engine, identify};
+use crate::inline::{accept, admit, cache, engine, identify};
 use crate::{console, telemetry};
 
 pub use environment::Override;
 pub use live::{Change, Live};
 pub use place::{Faults, Place, Placed};
+pub use route::Route;
 
 /// Largest file that is read: more is a mistake, not a configuration.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -43,6 +45,7 @@ pub const NEEDS_RESTART: &[&str] = &[
     "server.max_connections",
     "server.max_held_bytes",
     "server.header_timeout",
+    "cache",
     "outbox",
     "digest",
     "spool",
@@ -67,6 +70,8 @@ pub struct Config {
     pub server: accept::Config,
     /// Exchanges in flight and waiting.
     pub limits: admit::Config,
+    /// Answers that are given again; what enters is said per route, under `[routes.cache]`.
+    pub cache: cache::Config,
     /// The engines, by name.
     pub engines: BTreeMap<Name, engine::Config>,
     /// Who may use Weir, by name. With none, everybody may, as the tenant `default`, and
@@ -74,7 +79,7 @@ pub struct Config {
     pub tenants: BTreeMap<Name, identify::tenant::Config>,
     /// Which requests go to which engines; the first that fits takes a request. With none,
     /// everything goes to the only engine.
-    pub routes: Vec<identify::route::Config>,
+    pub routes: Vec<Route>,
     /// What waits between the request path and the recorder.
     pub outbox: Outbox,
     /// Which exchanges are kept.
@@ -130,6 +135,7 @@ impl Config {
         vec![
             self.server.faults("server"),
             self.limits.faults("limits"),
+            self.cache.faults("cache"),
             self.engines.iter().flat_map(|(name, engine)| engine.faults(&format!("engines.{name}"))).collect(),
             self.tenants.iter().flat_map(|(name, tenant)| tenant.faults(&format!("tenants.{name}"))).collect(),
             self.route_faults(),
@@ -147,8 +153,7 @@ impl Config {
     fn route_faults(&self) -> Vec<Fault> {
         let engines: Vec<Name> = self.engines.keys().cloned().collect();
         let tenants: Vec<Name> = self.tenants.keys().cloned().collect();
-        let route =
-            |(i, route): (usize, &identify::route::Config)| route.faults(&format!("routes[{i}]"), &engines, &tenants);
+        let route = |(i, route): (usize, &Route)| route.faults(&format!("routes[{i}]"), &engines, &tenants);
         let mut faults: Vec<Fault> = self.routes.iter().enumerate().flat_map(route).collect();
         match (self.engines.len(), self.routes.is_empty()) {
             (0, _) => {

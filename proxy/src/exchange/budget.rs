@@ -25,6 +25,11 @@ impl Budget {
         Self { held: Arc::default(), limit: limit.bytes() }
     }
 
+    /// Bytes that are held now.
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// A share of nothing yet.
     pub fn share(&self) -> Share {
         Share { budget: self.clone(), bytes: 0 }
@@ -64,6 +69,6 @@ mod tests {
         drop(one);
         assert!(two.grow(60) && !two.grow(1));
         drop(two);
-        assert_eq!(budget.held.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.held(), 0);
     }
 }

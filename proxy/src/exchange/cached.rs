@@ -6,6 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderValue;
+
 use super::completion::Completion;
 use super::{ExchangeId, Record};
 
@@ -258,10 +261,27 @@ pub struct About {
     pub prompt: String,
 }
 
+/// An answer to give again.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// `Content-Type` it came with.
+    pub content_type: HeaderValue,
+    /// The whole body, in the form that was asked for.
+    pub body: Bytes,
+    /// Server-sent events in it; 0 where it is no stream.
+    pub events: u32,
+    /// Time until it is too old to be given.
+    pub left: Duration,
+}
+
 /// Decides whether an answer enters the cache. Dropped without a call, it does not.
 pub trait Admit: std::fmt::Debug + Send + Sync {
     /// Takes what the background read in the answer of a finished exchange.
     fn admit(&self, record: &Record, read: &Reading<'_>);
+
+    /// Whether others stayed with the generation after this exchange's client had left: then
+    /// its tokens were not made for nobody.
+    fn goes_on(&self) -> bool;
 }
 
 /// What the background read in an answer.

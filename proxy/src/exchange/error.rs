@@ -33,10 +33,14 @@ pub enum Kind {
     Unauthorized,
     /// No route takes this request.
     NoRoute,
+    /// The client takes an answer from the cache only, and there is none.
+    NotCached,
     /// The tenant is over its request or token rate.
     RateLimited,
     /// The client closed its connection before the answer was complete.
     ClientLeft,
+    /// The client read so slowly that an answer shared with others could not be kept for it.
+    SlowReader,
     /// More exchanges in flight and waiting than Weir admits.
     Overloaded,
     /// Weir is stopping.
@@ -65,15 +69,17 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables of metrics and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidRequest,
         Self::BodyTooLarge,
         Self::HeadersTooLarge,
         Self::RequestTimeout,
         Self::Unauthorized,
         Self::NoRoute,
+        Self::NotCached,
         Self::RateLimited,
         Self::ClientLeft,
+        Self::SlowReader,
         Self::Overloaded,
         Self::Draining,
         Self::Internal,
@@ -97,8 +103,10 @@ impl Kind {
             Self::RequestTimeout => "request_timeout",
             Self::Unauthorized => "unauthorized",
             Self::NoRoute => "no_route",
+            Self::NotCached => "not_cached",
             Self::RateLimited => "rate_limited",
             Self::ClientLeft => "client_left",
+            Self::SlowReader => "slow_reader",
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
             Self::Internal => "internal",
@@ -123,8 +131,10 @@ impl Kind {
             | Self::RequestTimeout
             | Self::Unauthorized
             | Self::NoRoute
+            | Self::NotCached
             | Self::RateLimited
-            | Self::ClientLeft => Source::Client,
+            | Self::ClientLeft
+            | Self::SlowReader => Source::Client,
             Self::Overloaded | Self::Draining | Self::Internal => Source::Weir,
             Self::Unreachable
             | Self::BreakerOpen

@@ -40,6 +40,28 @@ pub struct Record {
     pub cache: Cached,
 }
 
+impl Record {
+    /// A record of nobody's, by which an engine can be asked the same while this one's client
+    /// may leave.
+    pub fn for_asking(&self) -> Box<Self> {
+        Box::new(Self {
+            // The client's own hurry is not that of others.
+            request: Request { deadline: None, ..self.request.clone() },
+            tenant: self.tenant.clone(),
+            route: self.route.clone(),
+            trace: self.trace,
+            engine: None,
+            attempts: Vec::new(),
+            outcome: Outcome::ClientLeft,
+            error: None,
+            status: 0,
+            response: Capture::default(),
+            timings: self.timings,
+            cache: Cached::default(),
+        })
+    }
+}
+
 /// The engine replica that answered.
 #[derive(Clone, Debug)]
 pub struct Answerer {

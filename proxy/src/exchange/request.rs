@@ -1,6 +1,6 @@
 //! A request as the client sent it, and the few facts that are read from its body.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -31,6 +31,8 @@ pub struct Request {
     pub body: Bytes,
     /// What Weir read in the body.
     pub facts: Facts,
+    /// How long after arrival the client stops waiting, where it said so.
+    pub deadline: Option<Duration>,
 }
 
 /// The few fields of a JSON body that the request path needs. Everything else stays

@@ -17,6 +17,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntGauge, Opts, Registry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -114,6 +116,29 @@ impl Metrics {
         registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(accept_faults.clone()))?;
         Ok(Self { connections, accept_faults })
+    }
+}
+
+/// What all exchanges hold of their budget, looked at when asked.
+struct Held {
+    budget: Budget,
+    bytes: IntGauge,
+}
+
+/// Registers what all exchanges hold of their budget.
+pub fn register_budget(registry: &Registry, budget: Budget) -> prometheus::Result<()> {
+    let bytes = IntGauge::new("weir_held_bytes", "Bytes of bodies that all exchanges hold, of server.max_held_bytes")?;
+    registry.register(Box::new(Held { budget, bytes }))
+}
+
+impl Collector for Held {
+    fn desc(&self) -> Vec<&Desc> {
+        self.bytes.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.bytes.set(self.budget.held() as i64);
+        self.bytes.collect()
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Must not know: whose exchange it is, what it asks.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use prometheus::{IntGauge, Opts, Registry};
@@ -71,6 +73,13 @@ pub struct Place {
     in_flight: IntGauge,
 }
 
+/// A body that holds its place until it is dropped.
+#[derive(Debug)]
+pub struct Held<B> {
+    body: B,
+    _place: Place,
+}
+
 /// One that waits; counted until dropped, also when its client leaves.
 struct Waiter<'a>(&'a IntGauge);
 
@@ -101,6 +110,29 @@ impl Admission {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(full("no place became free in time; try again shortly")),
         }
+    }
+}
+
+impl Place {
+    /// Binds the place to an answer's body.
+    pub fn held_by<B>(self, body: B) -> Held<B> {
+        Held { body, _place: self }
+    }
+}
+
+impl<B: http_body::Body + Unpin> http_body::Body for Held<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The request path: everything that a client waits for, on one screen.
 //!
 //! ```text
-//! accept → identify → admit → (cache) → engine → (judge → decide) → answer
+//! accept → identify → cache → admit → engine → (judge → decide) → answer
 //! ```
 //!
 //! The draft carries the record along: whoever holds it holds the exchange, and when it is
@@ -11,15 +11,19 @@
 pub mod accept;
 pub mod admit;
 pub mod answer;
+pub mod cache;
 pub mod engine;
 pub mod identify;
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use uuid::Uuid;
+
+use cache::Found;
 
 use crate::exchange::draft::OnRefused;
 use crate::exchange::{
@@ -35,6 +39,8 @@ pub struct Path {
     pub budget: Budget,
     /// Tenants and routes.
     pub directory: identify::Directory,
+    /// Answers that are given again, and generations that are shared.
+    pub cache: Arc<Cache>,
     /// Places in flight.
     pub admission: Arc<admit::Admission>,
     /// What each route does, by its position in the directory.
@@ -52,29 +58,41 @@ pub struct Path {
 pub struct Policy {
     /// Which engines are asked.
     pub plan: Arc<engine::Plan>,
+    /// Which answers are given again.
+    pub cache: Arc<cache::Rules>,
     /// How the answer is relayed.
     pub settings: answer::Settings,
 }
 
-/// Held until the exchange is over: a tenant's seat and a place in flight.
-type Hold = (identify::Seat, admit::Place);
-/// Body of every answer.
-pub type Body = answer::Body<engine::Body, Hold>;
+/// What an engine sends; a place in flight is held until it is over.
+pub type Generation = admit::Held<engine::Body>;
+/// The cache of what engines send.
+pub type Cache = cache::Cache<Generation>;
+/// Body of every answer; the tenant's seat is held until it is over.
+pub type Body = answer::Body<cache::Body<Generation>, identify::Seat>;
+/// How an engine, or another exchange's answer, begins.
+type Begun<B> = Result<(http::response::Parts, B), Error>;
 
 /// One exchange, from its head to its answer.
 pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> http::Response<Body> {
     let (head, body) = incoming.into_parts();
     let mut draft = path.open(head);
-    let (policy, hold, share) = match path.let_in(&mut draft, body).await {
+    let (policy, hold) = match path.let_in(&mut draft, body).await {
         Ok(let_in) => let_in,
         Err(error) => return answer::refuse(draft, error),
     };
-    // Here a cached answer will be given, and a shadow copy will leave.
-    let id = draft.request.id;
+    let shareable = match path.cache.find(&mut draft, &policy.cache) {
+        Ok(Found::Again(again)) => return answer::again(draft, again),
+        Ok(Found::Shareable(shareable)) => Some(shareable),
+        Ok(Found::Nothing) => None,
+        Err(error) => return answer::refuse(draft, error),
+    };
+    // Here a shadow copy will leave.
+    let (id, caching) = (draft.request.id, draft.cache.caching);
     let streams = draft.request.facts.stream && draft.request.api != Api::Embeddings;
     let keep_alive = policy.settings.keep_alive.filter(|_| streams);
     let commit = keep_alive.map_or_else(engine::Commit::default, |_| engine::Commit::ahead());
-    let asking = engine::ask(policy.plan.clone(), draft, commit.clone());
+    let asking = generate(path, policy.clone(), draft, shareable, commit.clone());
     let (draft, begun) = match keep_alive {
         None => asking.await,
         Some(period) => {
@@ -83,16 +101,55 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
                 Ok(begun) => begun,
                 Err(_) => {
                     commit.pass();
-                    return answer::wait(id, Box::pin(async { apart(asking.await) }), (hold, share), policy.settings);
+                    return answer::wait(id, caching, asking, hold, policy.settings);
                 }
             }
         }
     };
     // Here critics will judge, and decide between pass, retry and escalate.
     match begun {
-        Ok(reply) => answer::pass(draft, reply.head, reply.body, (hold, share), policy.settings),
+        Ok((head, body)) => answer::pass(draft, head, body, hold, policy.settings),
         Err(error) => answer::refuse(draft, error),
     }
+}
+
+/// Shares a generation where one may be shared, and has its own where not.
+async fn generate(
+    path: Arc<Path>,
+    policy: Policy,
+    mut draft: Draft,
+    shareable: Option<cache::Shareable>,
+    commit: engine::Commit,
+) -> (Draft, Begun<cache::Body<Generation>>) {
+    if let Some(shareable) = shareable {
+        let (asked, plan, commit) = (path.clone(), policy.plan.clone(), commit.clone());
+        let asking = |record| -> cache::Asking<Generation> { Box::pin(ask(asked, plan, record, commit)) };
+        let participant = path.cache.join(&mut draft, &policy.cache, shareable, asking);
+        if let Some(begun) = cache::Body::shared(participant, &mut draft).await.transpose() {
+            path.cache.begun(&mut draft, &policy.cache, &begun);
+            return (draft, begun);
+        }
+    }
+    let (mut draft, begun) = ask(path.clone(), policy.plan, draft, commit).await;
+    let begun = begun.map(|(head, body)| (head, cache::Body::Own(body)));
+    path.cache.begun(&mut draft, &policy.cache, &begun);
+    (draft, begun)
+}
+
+/// admit → engine: takes a place and asks the plan's engines.
+async fn ask<R: DerefMut<Target = Record>>(
+    path: Arc<Path>,
+    plan: Arc<engine::Plan>,
+    mut record: R,
+    commit: engine::Commit,
+) -> (R, Begun<Generation>) {
+    let place = match path.admission.enter().await {
+        Ok(place) => place,
+        Err(error) => return (record, Err(error)),
+    };
+    record.timings.admitted = Some(record.request.arrived.elapsed());
+    let (record, reply) = engine::ask(plan, record, commit).await;
+    (record, reply.map(|reply| (reply.head, place.held_by(reply.body))))
 }
 
 impl Path {
@@ -112,6 +169,7 @@ impl Path {
             headers: head.headers,
             body: Bytes::new(),
             facts: Facts::default(),
+            deadline: None,
         };
         let record = Record {
             request,
@@ -130,9 +188,10 @@ impl Path {
         Draft::new(Box::new(record), self.outbox.clone(), self.on_refused.clone())
     }
 
-    /// accept → identify → admit: finds the tenant, reads the body, finds the route, takes a place.
-    async fn let_in(&self, draft: &mut Draft, body: Incoming) -> Result<(Policy, Hold, Share), Error> {
+    /// accept → identify: finds the tenant, reads the body, finds the route.
+    async fn let_in(&self, draft: &mut Draft, body: Incoming) -> Result<(Policy, (identify::Seat, Share)), Error> {
         accept::check_head(&draft.request.method, &draft.request.headers, &self.accept)?;
+        draft.request.deadline = identify::deadline(&mut draft.request.headers)?;
         let tenant = self.directory.tenant(&mut draft.request.headers)?;
         draft.tenant = tenant.name.clone();
         let (body, share) = accept::read_body(body, &self.accept, &self.budget).await?;
@@ -144,9 +203,7 @@ impl Path {
         let (route, seat) = self.directory.route(&draft.request, &tenant)?;
         draft.route = self.directory.routes[route].name.clone();
         draft.timings.identified = Some(draft.elapsed());
-        let place = self.admission.enter().await?;
-        draft.timings.admitted = Some(draft.elapsed());
-        Ok((self.policies[route].clone(), (seat, place), share))
+        Ok((self.policies[route].clone(), (seat, share)))
     }
 }
 
@@ -160,10 +217,4 @@ fn trace_of(id: ExchangeId, traceparent: Option<&str>) -> TraceContext {
     });
     trace.span_id.copy_from_slice(&id.0.as_bytes()[8..]);
     trace
-}
-
-fn apart(
-    (draft, begun): (Draft, Result<engine::Reply, Error>),
-) -> (Draft, Result<(http::response::Parts, engine::Body), Error>) {
-    (draft, begun.map(|reply| (reply.head, reply.body)))
 }

@@ -15,6 +15,7 @@ pub struct Connection {
     address: SocketAddr,
     stream: TcpStream,
     buffer: Vec<u8>,
+    heed: Heed,
 }
 
 /// What one exchange was like.
@@ -28,21 +29,76 @@ pub struct Seen {
     pub gaps: Vec<u64>,
     /// Events.
     pub events: u64,
+    /// Where the answer came from.
+    pub served: Served,
+}
+
+/// What a connection looks at in an answer's head beyond what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heed {
+    /// Nothing.
+    Answer,
+    /// What a cache says of it.
+    Cache,
+}
+
+/// Where an answer came from, as the proxy says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Served {
+    /// It says nothing.
+    #[default]
+    Unsaid,
+    /// From the cache.
+    Hit,
+    /// From a call to the engine that another request made.
+    Collapsed,
+    /// From the engine, since the cache did not have it.
+    Miss,
+    /// From the engine, since the cache does not take such requests.
+    Bypass,
+}
+
+impl Served {
+    /// Kinds.
+    pub const COUNT: usize = 5;
+
+    /// Reads a head in small letters: `Cache-Status` (RFC 9211) or nginx's `X-Cache`.
+    fn of(head: &[u8]) -> Self {
+        let says = |words: &[u8]| find(head, words).is_some();
+        if let Some(at) = find(head, b"\ncache-status:") {
+            let line = head[at + 1..].split(|&byte| byte == b'\r').next().unwrap_or_default();
+            let says = |wanted: &str| {
+                line.split(|&byte| byte == b';').skip(1).any(|word| word.trim_ascii() == wanted.as_bytes())
+            };
+            return match () {
+                () if says("hit") || says("hit=?1") => Self::Hit,
+                () if says("collapsed") || says("collapsed=?1") => Self::Collapsed,
+                () if says("fwd=bypass") || says("fwd=method") => Self::Bypass,
+                () => Self::Miss,
+            };
+        }
+        match () {
+            () if says(b"\nx-cache: hit") => Self::Hit,
+            () if says(b"\nx-cache: bypass") => Self::Bypass,
+            () if says(b"\nx-cache: ") => Self::Miss,
+            () => Self::Unsaid,
+        }
+    }
 }
 
 impl Connection {
     /// Connects.
-    pub fn open(address: SocketAddr) -> Result<Self> {
+    pub fn open(address: SocketAddr, heed: Heed) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { address, stream, buffer: vec![0; 64 << 10] })
+        Ok(Self { address, stream, buffer: vec![0; 64 << 10], heed })
     }
 
     /// Connects anew.
     pub fn reopen(&mut self) -> Result<()> {
-        self.stream = Self::open(self.address)?.stream;
+        self.stream = Self::open(self.address, self.heed)?.stream;
         Ok(())
     }
 
@@ -55,10 +111,12 @@ impl Connection {
             return Err(Error::new(ErrorKind::InvalidData, line));
         }
         let text = self.buffer[..head].to_ascii_lowercase();
-        match find(&text, b"transfer-encoding: chunked") {
+        let served = if self.heed == Heed::Cache { Served::of(&text) } else { Served::Unsaid };
+        let seen = match find(&text, b"transfer-encoding: chunked") {
             Some(_) => self.chunked(head, filled),
             None => self.counted(filled - head, number_after(&text, b"content-length: ")),
-        }
+        };
+        seen.map(|seen| Seen { served, ..seen })
     }
 
     /// Reads until the head is whole; says where it ends and how much was read.
@@ -190,6 +248,27 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_says_where_its_answer_came_from() {
+        let cases = [
+            ("cache-status: weir; hit", Served::Hit),
+            ("cache-status: weir;hit; ttl=30", Served::Hit),
+            ("cache-status: weir; fwd=uri-miss; stored", Served::Miss),
+            ("cache-status: weir; fwd=uri-miss; collapsed", Served::Collapsed),
+            ("cache-status: weir; fwd=uri-miss; collapsed=?0", Served::Miss),
+            ("cache-status: weir; fwd=request", Served::Miss),
+            ("cache-status: weir; fwd=bypass; detail=hit", Served::Bypass),
+            ("x-cache: hit", Served::Hit),
+            ("x-cache: expired", Served::Miss),
+            ("x-cache: bypass", Served::Bypass),
+            ("x-other: weir; hit", Served::Unsaid),
+        ];
+        for (line, served) in cases {
+            let head = format!("http/1.1 200 ok\r\n{line}\r\ncontent-length: 2\r\n\r\n");
+            assert_eq!(Served::of(head.as_bytes()), served, "{line}");
+        }
+    }
 
     #[test]
     fn events_are_counted_wherever_the_bytes_are_cut() {

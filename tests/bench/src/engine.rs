@@ -2,14 +2,19 @@
 //!
 //! What it does with a `POST` is said in a header, which every proxy passes on:
 //! `x-bench: json`, or `x-bench: events=200 pace_us=1000` for a stream. One thread for each
-//! connection and one write for each event, as a real engine writes.
+//! connection and one write for each event, as a real engine writes. `GET /calls` says how
+//! many such requests there were.
 
 use std::io::{BufWriter, Read, Result, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Header that says what is wanted.
 const WISH: &[u8] = b"x-bench: ";
+
+/// Requests with a wish so far: what a cache in front has not answered itself.
+static CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// Serves until the process is killed; says its port on the first line of stdout.
 pub fn serve() -> Result<()> {
@@ -37,6 +42,7 @@ struct Connection {
 enum Wish {
     Json,
     Health,
+    Calls,
     Events { count: usize, pace: Duration },
 }
 
@@ -44,18 +50,24 @@ impl Connection {
     fn run(mut self, json: &[u8]) -> Result<()> {
         self.stream.set_nodelay(true)?;
         while let Some(wish) = self.request()? {
+            if matches!(wish, Wish::Json | Wish::Events { .. }) {
+                CALLS.fetch_add(1, Ordering::Relaxed);
+            }
             match wish {
                 Wish::Json => self.stream.write_all(json)?,
-                Wish::Health => {
-                    let body = r#"{"object":"list","data":[{"id":"bench","object":"model"}]}"#;
-                    let length = body.len();
-                    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}");
-                    self.stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes())?;
-                }
+                Wish::Health => self.page(r#"{"object":"list","data":[{"id":"bench","object":"model"}]}"#)?,
+                // Whoever asks this reads to the end of the connection.
+                Wish::Calls => return self.page(&format!(r#"{{"calls":{}}}"#, CALLS.load(Ordering::Relaxed))),
                 Wish::Events { count, pace } => self.stream_events(count, pace)?,
             }
         }
         Ok(())
+    }
+
+    fn page(&mut self, body: &str) -> Result<()> {
+        let length = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}");
+        self.stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes())
     }
 
     /// Reads one request whole; none at the end of the connection.
@@ -107,7 +119,9 @@ impl Connection {
 }
 
 fn wish_of(head: &[u8]) -> Wish {
-    let Some(at) = find(head, WISH) else { return Wish::Health };
+    let Some(at) = find(head, WISH) else {
+        return if head.starts_with(b"get /calls ") { Wish::Calls } else { Wish::Health };
+    };
     let value = &head[at + WISH.len()..];
     match number_after(value, b"events=") {
         0 => Wish::Json,

@@ -1,5 +1,6 @@
 //! What Weir costs, beside nginx and beside no proxy: the parts of `weir-bench`.
 
+pub mod cache;
 pub mod connection;
 pub mod engine;
 pub mod http;
@@ -8,6 +9,9 @@ pub mod machine;
 pub mod options;
 pub mod plan;
 pub mod process;
+pub mod replay;
 pub mod report;
+pub mod requests;
 pub mod run;
 pub mod target;
+pub mod trace;

@@ -11,26 +11,31 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::connection::{Connection, Seen};
+use crate::connection::{Connection, Heed, Seen, Served};
+use crate::requests::Requests;
 
 /// When requests leave.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Pace {
     /// One after the other on each connection.
     Closed,
     /// So many each second over all connections.
     Rate(f64),
+    /// Each request once, at its own time from the start; all that is seen counts.
+    At(Vec<Duration>),
 }
 
 /// What is sent.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// Request as bytes.
-    pub request: Vec<u8>,
+    /// The requests.
+    pub requests: Requests,
     /// Connections.
     pub connections: usize,
     /// When requests leave.
     pub pace: Pace,
+    /// What is looked at.
+    pub heed: Heed,
     /// Sent before anything is measured.
     pub warm: Duration,
     /// Measured for so long.
@@ -50,6 +55,8 @@ pub struct Outcome {
     pub all_events: u64,
     /// Answers that were not a whole 200.
     pub faults: u64,
+    /// Answers within the window by where they came from, in the order of [`Served`].
+    pub served: [u64; Served::COUNT],
     /// The first fault in words.
     pub fault: Option<String>,
     /// Length of the window.
@@ -84,7 +91,20 @@ pub fn run(address: SocketAddr, load: &Load, mut mark: impl FnMut()) -> Outcome 
     let mut seconds = 0.0;
     let parts: Vec<Outcome> = thread::scope(|scope| {
         let threads: Vec<_> = (0..load.connections).map(|_| scope.spawn(|| shared.client(address))).collect();
+        let ends = || threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect();
+        let list = matches!(load.pace, Pace::At(_));
+        shared.measuring.store(list, Ordering::SeqCst);
+        if list {
+            mark();
+        }
         shared.ready.wait();
+        if list {
+            let began = Instant::now();
+            let parts = ends();
+            seconds = began.elapsed().as_secs_f64();
+            mark();
+            return parts;
+        }
         thread::sleep(load.warm);
         mark();
         let began = Instant::now();
@@ -94,7 +114,7 @@ pub fn run(address: SocketAddr, load: &Load, mut mark: impl FnMut()) -> Outcome 
         seconds = began.elapsed().as_secs_f64();
         mark();
         shared.over.store(true, Ordering::SeqCst);
-        threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
+        ends()
     });
     let mut whole = Outcome { seconds, ..Outcome::default() };
     for part in parts {
@@ -109,7 +129,7 @@ pub fn run(address: SocketAddr, load: &Load, mut mark: impl FnMut()) -> Outcome 
 impl Shared<'_> {
     fn client(&self, address: SocketAddr) -> Outcome {
         let mut outcome = Outcome::default();
-        let opened = Connection::open(address);
+        let opened = Connection::open(address, self.load.heed);
         self.ready.wait();
         let began = *self.began.get_or_init(Instant::now);
         let mut connection = match opened {
@@ -119,8 +139,9 @@ impl Shared<'_> {
                 return outcome;
             }
         };
-        while let Some(intended) = self.next(began) {
-            let result = connection.exchange(&self.load.request);
+        let mut buffer = Vec::new();
+        while let Some((turn, intended)) = self.next(began) {
+            let result = connection.exchange(self.load.requests.bytes(turn, &mut buffer));
             let counts = self.measuring.load(Ordering::Relaxed);
             if let Ok(seen) = &result {
                 outcome.all_requests += 1;
@@ -141,18 +162,19 @@ impl Shared<'_> {
         outcome
     }
 
-    /// When the next request is meant to leave, waiting until then; none when it is over.
-    fn next(&self, began: Instant) -> Option<Instant> {
-        let intended = match self.load.pace {
-            Pace::Closed => Instant::now(),
-            Pace::Rate(rate) => {
-                let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-                let intended = began + Duration::from_secs_f64(ticket as f64 / rate);
-                thread::sleep(intended.saturating_duration_since(Instant::now()));
-                intended
+    /// Which request is next and when it is meant to leave, waiting until then; none when it is over.
+    fn next(&self, began: Instant) -> Option<(u64, Instant)> {
+        let turn = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let since = match &self.load.pace {
+            Pace::Closed => {
+                return (!self.over.load(Ordering::Relaxed)).then(|| (turn, Instant::now()));
             }
+            Pace::Rate(rate) => Duration::from_secs_f64(turn as f64 / rate),
+            Pace::At(moments) => *moments.get(turn as usize)?,
         };
-        (!self.over.load(Ordering::Relaxed)).then_some(intended)
+        let intended = began + since;
+        thread::sleep(intended.saturating_duration_since(Instant::now()));
+        (!self.over.load(Ordering::Relaxed)).then_some((turn, intended))
     }
 }
 
@@ -164,6 +186,7 @@ impl Outcome {
         };
         self.requests += 1;
         self.events += seen.events;
+        self.served[seen.served as usize] += 1;
         self.latencies.push(since(seen.last));
         self.firsts.push(since(seen.first));
         self.gaps.extend(seen.gaps);
@@ -180,6 +203,7 @@ impl Outcome {
         self.all_requests += part.all_requests;
         self.all_events += part.all_events;
         self.faults += part.faults;
+        self.served.iter_mut().zip(part.served).for_each(|(sum, count)| *sum += count);
         self.fault = self.fault.take().or(part.fault);
         self.latencies.extend(part.latencies);
         self.firsts.extend(part.firsts);
@@ -191,4 +215,59 @@ impl Outcome {
 pub fn quantile_us(sorted: &[u64], share: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * share).round() as usize).map_or(0.0, |&nanos| nanos as f64 / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    /// Answers every request and tells its first line and when it came.
+    fn answer(stream: TcpStream, seen: &Sender<(String, Instant)>) -> Option<()> {
+        let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
+        let mut stream = stream;
+        loop {
+            seen.send((lines.next()?.ok()?, Instant::now())).ok()?;
+            // To the blank line that ends the head.
+            lines.by_ref().find(|line| line.as_ref().map_or(true, String::is_empty))?.ok()?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nCache-Status: weir; hit\r\nContent-Length: 2\r\n\r\nok").ok()?;
+        }
+    }
+
+    #[test]
+    fn each_request_of_a_list_is_sent_once_and_not_before_its_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let sender = sender.clone();
+                thread::spawn(move || answer(stream, &sender));
+            }
+        });
+        let count = 40_u32;
+        let moments: Vec<Duration> = (0..count).map(|number| Duration::from_millis(2) * number).collect();
+        let load = Load {
+            requests: Requests::InTurn((0..count).map(|n| format!("GET /{n} HTTP/1.1\r\n\r\n").into_bytes()).collect()),
+            connections: 3,
+            pace: Pace::At(moments.clone()),
+            heed: Heed::Cache,
+            warm: Duration::ZERO,
+            window: Duration::ZERO,
+        };
+        let (before, mut marks) = (Instant::now(), 0);
+        let outcome = run(address, &load, || marks += 1);
+        assert_eq!((outcome.requests, outcome.all_requests, outcome.faults, marks), (40, 40, 0, 2));
+        assert_eq!(outcome.served[Served::Hit as usize], 40);
+        let mut came: Vec<(String, Instant)> = receiver.try_iter().collect();
+        came.sort_by_key(|(line, _)| line[5..].split(' ').next().unwrap().parse::<usize>().unwrap());
+        assert_eq!(came.len(), 40);
+        for (number, ((line, at), moment)) in came.iter().zip(&moments).enumerate() {
+            assert!(line.starts_with(&format!("GET /{number} ")), "{line}");
+            assert!(*at >= before + *moment, "{line} came too early");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 /// What the command line takes.
 pub const USAGE: &str = "usage: weir-bench run --weir PROGRAM [--nginx PROGRAM] [--out FILE] [--label TEXT] [--quick]
        weir-bench run --only MEASURE --weir PROGRAM [--seconds N]
+       weir-bench run --only traces --weir PROGRAM [--quick]
        weir-bench engine";
 
 /// What was asked for.
@@ -19,12 +20,16 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Date and commit, for the head of the results.
     pub label: String,
-    /// One measure on Weir alone, for a profiler.
+    /// One measure on Weir alone, for a profiler, or the traces.
     pub only: Option<String>,
     /// Length of a window.
     pub window: Duration,
     /// Rounds.
     pub rounds: usize,
+    /// Rounds of the measure of misses: what a miss costs more is little beside the noise.
+    pub miss_rounds: usize,
+    /// So much of each trace is replayed at most, in time of the replay.
+    pub replay: Duration,
     /// Starts that are timed.
     pub starts: usize,
     /// Processors, which is also nginx's number of workers.
@@ -42,6 +47,8 @@ impl Options {
             only: None,
             window: Duration::from_secs(4),
             rounds: 3,
+            miss_rounds: 12,
+            replay: Duration::from_secs(30),
             starts: 7,
             cores: std::thread::available_parallelism()?.get(),
         };
@@ -56,6 +63,7 @@ impl Options {
                 "--seconds" => options.window = Duration::from_secs(value()?.parse().map_err(Error::other)?),
                 "--quick" => {
                     (options.window, options.rounds, options.starts) = (Duration::from_millis(800), 2, 3);
+                    (options.miss_rounds, options.replay) = (6, Duration::from_secs(4));
                 }
                 _ => return Err(Error::other(format!("what is {word}?\n{USAGE}"))),
             }

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::io::{Result, Write};
 use std::time::Duration;
 
+use crate::connection::{Heed, Served};
 use crate::load::{Load, Outcome, Pace, run};
 use crate::process::Usage;
+use crate::requests::{Chat, Requests, words};
 use crate::target::Target;
 
 /// One kind of load.
@@ -21,6 +23,8 @@ pub struct Measure {
     pub unit: Unit,
     /// The load.
     pub load: Load,
+    /// The longest that a proxy may take afterwards to come to rest.
+    pub rest: Duration,
 }
 
 /// What processor time is divided by.
@@ -47,6 +51,10 @@ pub struct Sample {
     pub whole: Duration,
     /// Records that Weir could not keep, of all that were offered in this measure.
     pub lost: f64,
+    /// The number of them.
+    pub lost_records: f64,
+    /// Requests that came to the engine meanwhile.
+    pub calls: f64,
     /// Resident bytes of the proxy at the end of the window.
     pub resident_bytes: u64,
 }
@@ -70,13 +78,16 @@ pub const LONG: &str = "long";
 /// All measures with a window of this length.
 pub fn measures(window: Duration) -> Vec<Measure> {
     let load = |wish: &str, prompt_bytes, stream, connections, pace| Load {
-        request: chat(wish, prompt_bytes, stream),
+        // Not a repeatable answer: no cache may keep it.
+        requests: Requests::same(Chat { wish, prompt: &words(prompt_bytes), stream, temperature: "0.2" }.bytes()),
         connections,
         pace,
+        heed: Heed::Answer,
         warm: window / 4,
         window,
     };
-    let measure = |name, unit, what: &str, load| Measure { name, what: what.to_owned(), unit, load };
+    let rest = window * 2;
+    let measure = |name, unit, what: &str, load| Measure { name, what: what.to_owned(), unit, load, rest };
     vec![
         measure(
             CLOSED,
@@ -125,8 +136,7 @@ pub fn go(measures: &[Measure], targets: &[Target], rounds: usize) -> Result<Sam
             let mut order: Vec<&Target> = targets.iter().collect();
             order.rotate_left(round % targets.len());
             for target in order {
-                let sample = take(measure, target);
-                say(round, measure, target, &sample)?;
+                let sample = measured(round, measure, target)?;
                 samples.entry((measure.name, target.name)).or_default().push(sample);
             }
         }
@@ -134,22 +144,30 @@ pub fn go(measures: &[Measure], targets: &[Target], rounds: usize) -> Result<Sam
     Ok(samples)
 }
 
+/// Measures one target once and says so.
+pub fn measured(round: usize, measure: &Measure, target: &Target) -> Result<Sample> {
+    let sample = take(measure, target);
+    say(round, measure, target, &sample)?;
+    Ok(sample)
+}
+
 fn take(measure: &Measure, target: &Target) -> Sample {
     let of_proxy = |from: Usage, to: Usage| {
         let (own, children) = (to.own.saturating_sub(from.own), to.children.saturating_sub(from.children));
         if target.counts_children() { (own + children, Duration::ZERO) } else { (own, children) }
     };
-    let (before, records) = (target.usage(), Records::of(target));
+    let (before, records, calls) = (target.usage(), Records::of(target), target.engine_calls());
     let mut marks = Vec::with_capacity(2);
     let outcome = run(target.address, &measure.load, || marks.push(target.usage()));
     // What Weir still has to write is its work too, and must not disturb the next target.
-    target.settle(measure.load.window * 2);
+    target.settle(measure.rest);
     let (whole, _) = of_proxy(before, target.usage());
+    let calls = target.engine_calls() - calls;
     let [from, to] = marks[..] else { return Sample { outcome, whole, ..Sample::default() } };
     let (processor, store) = of_proxy(from, to);
-    let lost = Records::of(target).lost_since(&records);
+    let (lost_records, lost) = Records::of(target).lost_since(&records);
     let path = to.path.saturating_sub(from.path);
-    Sample { outcome, processor, path, store, whole, lost, resident_bytes: to.own_bytes }
+    Sample { outcome, processor, path, store, whole, lost, lost_records, calls, resident_bytes: to.own_bytes }
 }
 
 /// What became of the records, as Weir counts it.
@@ -169,10 +187,10 @@ impl Records {
         }
     }
 
-    /// Share of records that were not kept.
-    fn lost_since(&self, before: &Self) -> f64 {
-        let refused = self.refused - before.refused;
-        (self.lost - before.lost) / (self.taken - before.taken + refused).max(1.0)
+    /// Records that were not kept, and their share of all.
+    fn lost_since(&self, before: &Self) -> (f64, f64) {
+        let (lost, refused) = (self.lost - before.lost, self.refused - before.refused);
+        (lost, lost / (self.taken - before.taken + refused).max(1.0))
     }
 }
 
@@ -222,29 +240,15 @@ impl Sample {
         self.whole.as_secs_f64() * 1e6 / count.max(1) as f64
     }
 
+    /// Share of the answers in the window that came from there.
+    pub fn share(&self, from: Served) -> f64 {
+        self.outcome.served[from as usize] as f64 / self.outcome.requests.max(1) as f64
+    }
+
     fn count(&self, unit: Unit) -> f64 {
         match unit {
             Unit::Request => self.outcome.requests.max(1) as f64,
             Unit::Event => self.outcome.events.max(1) as f64,
         }
     }
-}
-
-/// A chat request that wishes for something of the engine.
-pub fn chat(wish: &str, prompt_bytes: usize, stream: bool) -> Vec<u8> {
-    let words = "what is a weir and how does it hold a river back without stopping it ";
-    let prompt: String = words.chars().cycle().take(prompt_bytes).collect();
-    let body = format!(
-        concat!(
-            r#"{{"model":"bench","stream":{},"temperature":0.2,"max_tokens":256,"messages":["#,
-            r#"{{"role":"system","content":"You answer in short sentences."}},{{"role":"user","content":"{}"}}]}}"#
-        ),
-        stream, prompt
-    );
-    let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n\
-         Accept: application/json\r\nUser-Agent: weir-bench\r\nx-bench: {wish}\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    [head, body].concat().into_bytes()
 }

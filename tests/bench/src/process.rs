@@ -69,6 +69,14 @@ impl Process {
         usage
     }
 
+    /// The most bytes that it ever had resident, without its children.
+    pub fn peak_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.unwrap_or(0) << 10
+    }
+
     /// Waits until it and its children hardly work, at most for `limit`.
     pub fn settle(&self, limit: Duration) {
         const LOOK: Duration = Duration::from_millis(200);

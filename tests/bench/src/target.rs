@@ -8,10 +8,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Heed};
+use crate::engine::number_after;
 use crate::http;
 use crate::options::Options;
 use crate::process::{Process, Usage};
+use crate::requests::Chat;
 
 /// The longest that a start may take.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -23,6 +25,8 @@ pub struct Target {
     pub name: &'static str,
     /// Where requests go.
     pub address: SocketAddr,
+    /// The engine behind it.
+    pub engine: SocketAddr,
     /// Where `/metrics` is, for Weir.
     pub console: Option<SocketAddr>,
     /// The proxy; none where there is none.
@@ -35,15 +39,35 @@ pub const DIRECT: &str = "direct";
 pub const NGINX: &str = "nginx";
 /// nginx that writes no log.
 pub const NGINX_SILENT: &str = "nginx, no log";
+/// nginx that answers from its cache and writes its access log.
+pub const NGINX_CACHE: &str = "nginx, cache";
+/// nginx that answers from its cache and writes no log.
+pub const NGINX_CACHE_SILENT: &str = "nginx, cache, no log";
 /// Weir that records to ClickHouse.
 pub const WEIR: &str = "weir";
 /// Weir whose ClickHouse does not answer.
 pub const WEIR_ALONE: &str = "weir, store down";
+/// Weir that keeps no answers.
+pub const WEIR_UNCACHED: &str = "weir, cache off";
+
+/// A route that takes everything and caches nothing.
+const CACHE_OFF: &str = "[[routes]]\nname = \"all\"\nengines = [\"default\"]\n[routes.cache]\nmode = \"off\"\n";
 
 impl Target {
     /// What the proxy used so far.
     pub fn usage(&self) -> Usage {
         self.process.as_ref().map(|process| process.usage()).unwrap_or_default()
+    }
+
+    /// Requests that have come to the engine; 0 where it does not say.
+    pub fn engine_calls(&self) -> f64 {
+        let page = http::get(self.engine, "/calls").unwrap_or_default();
+        number_after(page.as_bytes(), b"\"calls\":") as f64
+    }
+
+    /// The most that the proxy itself ever had resident, in bytes.
+    pub fn peak_bytes(&self) -> u64 {
+        self.process.as_ref().map_or(0, |process| process.peak_bytes())
     }
 
     /// nginx has a master that does nothing: all its processes are the proxy.
@@ -80,15 +104,39 @@ pub fn engine() -> Result<(Process, SocketAddr)> {
     Ok((Process::of(child), address))
 }
 
+/// The engine without a proxy.
+pub fn direct(engine: SocketAddr) -> Target {
+    Target { name: DIRECT, address: engine, engine, console: None, process: None }
+}
+
 /// Starts nginx with a port that logs and one that does not.
 pub fn nginx(options: &Options, engine: SocketAddr, folder: &Path) -> Result<Vec<Target>> {
+    let front = Front { config: include_str!("../nginx.conf").to_owned(), names: [NGINX, NGINX_SILENT] };
+    start_nginx(options, engine, folder, front)
+}
+
+/// Starts nginx as a cache, with a port that logs and one that does not; answers lie in `kept`.
+pub fn nginx_cache(options: &Options, engine: SocketAddr, folder: &Path, kept: &Path) -> Result<Vec<Target>> {
+    let config = include_str!("../nginx-cache.conf").replace("CACHE", &kept.display().to_string());
+    start_nginx(options, engine, folder, Front { config, names: [NGINX_CACHE, NGINX_CACHE_SILENT] })
+}
+
+/// An nginx with a port that logs and one that does not.
+struct Front {
+    config: String,
+    names: [&'static str; 2],
+}
+
+fn start_nginx(options: &Options, engine: SocketAddr, folder: &Path, front: Front) -> Result<Vec<Target>> {
     let (logging, silent) = (free_port()?, free_port()?);
-    let config = include_str!("../nginx.conf")
+    let config = front
+        .config
         .replace("ENGINE", &engine.to_string())
         .replace("LOGGING", &logging.to_string())
         .replace("SILENT", &silent.to_string())
         .replace("WORKERS", &options.cores.to_string())
         .replace("FOLDER", &folder.display().to_string());
+    fs::create_dir_all(folder)?;
     let place = folder.join("nginx.conf");
     fs::write(&place, config)?;
     let mut command = Command::new(&options.nginx);
@@ -98,32 +146,42 @@ pub fn nginx(options: &Options, engine: SocketAddr, folder: &Path) -> Result<Vec
         until_answers(address, &mut process)?;
     }
     let process = Arc::new(process);
-    let target = |name, address| Target { name, address, console: None, process: Some(process.clone()) };
-    Ok(vec![target(NGINX, logging), target(NGINX_SILENT, silent)])
+    let targets = front.names.into_iter().zip([logging, silent]);
+    Ok(targets
+        .map(|(name, address)| Target { name, address, engine, console: None, process: Some(process.clone()) })
+        .collect())
 }
 
-/// Whether Weir has its store.
+/// How Weir is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
-    /// The embedded ClickHouse engine.
-    Embedded,
-    /// A server that nobody reaches.
-    Unreachable,
+pub enum Kind {
+    /// All defaults: records to the embedded ClickHouse engine.
+    Defaults,
+    /// With a ClickHouse server that nobody reaches.
+    StoreDown,
+    /// All defaults but the cache.
+    CacheOff,
 }
 
 /// Starts Weir; says how long it was from the start of the program to its first answer.
-pub fn weir(options: &Options, engine: SocketAddr, folder: &Path, store: Store) -> Result<(Target, Duration)> {
+pub fn weir(options: &Options, engine: SocketAddr, folder: &Path, kind: Kind) -> Result<(Target, Duration)> {
     let (address, console) = (free_port()?, free_port()?);
     fs::create_dir_all(folder)?;
     let mut command = Command::new(&options.weir);
     command.args(["serve", "--engine", &format!("http://{engine}")]);
     command.args(["--listen", &address.to_string(), "--console-listen", &console.to_string()]);
     command.arg("--data-dir").arg(folder.join("data"));
-    let name = match store {
-        Store::Embedded => WEIR,
-        Store::Unreachable => {
+    let name = match kind {
+        Kind::Defaults => WEIR,
+        Kind::StoreDown => {
             command.env("CLICKHOUSE_URL", "http://127.0.0.1:1");
             WEIR_ALONE
+        }
+        Kind::CacheOff => {
+            let place = folder.join("cache-off.toml");
+            fs::write(&place, CACHE_OFF)?;
+            command.arg("--config").arg(place);
+            WEIR_UNCACHED
         }
     };
     let said = fs::File::create(folder.join("weir.log"))?;
@@ -133,21 +191,37 @@ pub fn weir(options: &Options, engine: SocketAddr, folder: &Path, store: Store) 
         let said = fs::read_to_string(folder.join("weir.log")).unwrap_or_default();
         Error::other(format!("weir did not start ({fault}):\n{said}"))
     })?;
-    Ok((Target { name, address, console: Some(console), process: Some(Arc::new(process)) }, took))
+    Ok((Target { name, address, engine, console: Some(console), process: Some(Arc::new(process)) }, took))
+}
+
+/// What this Weir says against a configuration that turns its cache off; nothing where it has one.
+pub fn cache_refusal(options: &Options, folder: &Path) -> Result<Option<String>> {
+    let place = folder.join("cache-off.toml");
+    fs::write(&place, CACHE_OFF)?;
+    let mut command = Command::new(&options.weir);
+    command.args(["check", "--engine", "http://127.0.0.1:1", "--config"]).arg(place);
+    let output = command.stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let line = said.lines().find(|line| line.contains("cache")).unwrap_or("it does not say why");
+    let line = line.split_once("cache-off.toml:").map_or(line, |(_, place)| place);
+    Ok(Some(line.trim().to_owned()))
 }
 
 /// Time from the start of nginx to its first answer.
 pub fn nginx_start(options: &Options, engine: SocketAddr, folder: &Path) -> Result<Duration> {
-    fs::create_dir_all(folder)?;
     let began = Instant::now();
     nginx(options, engine, folder).map(|_| began.elapsed())
 }
 
 fn until_answers(address: SocketAddr, process: &mut Process) -> Result<()> {
     let began = Instant::now();
-    let request = crate::plan::chat("json", 0, false);
+    // Not repeatable: no cache shall know it.
+    let request = Chat { wish: "json", prompt: "", stream: false, temperature: "0.2" }.bytes();
     loop {
-        match Connection::open(address).and_then(|mut connection| connection.exchange(&request)) {
+        match Connection::open(address, Heed::Answer).and_then(|mut connection| connection.exchange(&request)) {
             Ok(_) => return Ok(()),
             Err(fault) if began.elapsed() > START_LIMIT || !process.is_alive() => return Err(fault),
             Err(_) => std::thread::sleep(Duration::from_micros(200)),
@@ -166,8 +240,17 @@ pub struct Folder(pub PathBuf);
 impl Folder {
     /// Makes it.
     pub fn make() -> Result<Self> {
-        let place = std::env::temp_dir().join(format!("weir-bench-{}", std::process::id()));
-        fs::create_dir_all(&place)?;
+        Self::within(&std::env::temp_dir(), "run")
+    }
+
+    /// Makes it in memory where the system has a place for that, else beside the other.
+    pub fn in_memory() -> Result<Self> {
+        Self::within(Path::new("/dev/shm"), "cache").or_else(|_| Self::within(&std::env::temp_dir(), "cache"))
+    }
+
+    fn within(parent: &Path, what: &str) -> Result<Self> {
+        let place = parent.join(format!("weir-bench-{what}-{}", std::process::id()));
+        fs::create_dir(&place)?;
         Ok(Self(place))
     }
 }

@@ -24,7 +24,7 @@ use crate::exchange::completion::{self, Completion};
 use crate::exchange::conversation::{self, Conversation};
 use crate::exchange::record::Answerer;
 use crate::exchange::stored::{StoredAttempt, StoredEvent, StoredExchange};
-use crate::exchange::{Api, Attempt, ByteSize, Fault, Fingerprint, Outcome, Record};
+use crate::exchange::{Api, Attempt, ByteSize, Caching, Fault, Fingerprint, Outcome, Record};
 
 /// How much of each exchange is kept.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -338,7 +338,8 @@ fn usage(row: &mut StoredExchange, record: &Record, completion: Option<&Completi
             row.usage_source = "estimated".to_owned();
         }
     }
-    if record.outcome == Outcome::ClientLeft {
+    let goes_on = || record.cache.ticket.as_ref().is_some_and(|ticket| ticket.goes_on());
+    if record.outcome == Outcome::ClientLeft && !goes_on() {
         row.wasted_tokens = row.completion_tokens;
     }
 }
@@ -347,6 +348,14 @@ fn usage(row: &mut StoredExchange, record: &Record, completion: Option<&Completi
 fn cache(row: &mut StoredExchange, record: &Record) {
     row.cache = record.cache.caching.outcome().to_owned();
     row.cache_reason = record.cache.caching.reason().to_owned();
+    if record.cache.caching == Caching::Collapsed {
+        // The engine worked for the exchange whose generation this one shared.
+        row.saved_prompt_tokens = std::mem::take(&mut row.prompt_tokens);
+        row.saved_completion_tokens = std::mem::take(&mut row.completion_tokens);
+        (row.cached_tokens, row.reasoning_tokens, row.wasted_tokens) = (0, 0, 0);
+        row.usage_source.clear();
+        row.saved_engine_us = row.last_byte_us.saturating_sub(row.sent_us);
+    }
     let Some(Hit { about, age }) = &record.cache.hit else { return };
     row.cache_source = about.source.0;
     row.cache_age_us = micros(*age);

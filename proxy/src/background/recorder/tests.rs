@@ -136,6 +136,7 @@ fn record(id: u128) -> Box<Record> {
             headers: http::HeaderMap::new(),
             body: Bytes::new(),
             facts: Facts::default(),
+            deadline: None,
         },
         tenant: Name::new("t").unwrap(),
         route: Name::new("r").unwrap(),

@@ -12,6 +12,7 @@ mod json;
 mod messages;
 mod native;
 mod pieces;
+pub mod render;
 mod responses;
 mod scan;
 pub mod sse;

@@ -7,7 +7,7 @@ use super::sse::Reader;
 use super::*;
 
 /// A completion that one choice's shape can carry, and how its texts are cut in a stream.
-fn choices(max: usize) -> impl Strategy<Value = Vec<Choice>> {
+pub(super) fn choices(max: usize) -> impl Strategy<Value = Vec<Choice>> {
     let text = "[a-zé\u{1F980}\"\\\\\n ]{0,12}";
     let call = ("[a-z]{1,4}", "[a-z]{1,4}", "[a-z]{1,6}").prop_map(|(id, name, value)| ToolCall {
         id,
@@ -41,7 +41,7 @@ fn openai_usage() -> Value {
         "prompt_tokens_details": {"cached_tokens": 16}, "completion_tokens_details": {"reasoning_tokens": 3}})
 }
 
-fn chat_plain(choices: &[Choice]) -> Value {
+pub(super) fn chat_plain(choices: &[Choice]) -> Value {
     let choices: Vec<Value> = choices
         .iter()
         .enumerate()
@@ -60,7 +60,7 @@ fn chat_plain(choices: &[Choice]) -> Value {
     json!({"id": "x", "model": "m", "system_fingerprint": "fp", "choices": choices, "usage": openai_usage()})
 }
 
-fn chat_events(choices: &[Choice], size: usize) -> Vec<Value> {
+pub(super) fn chat_events(choices: &[Choice], size: usize) -> Vec<Value> {
     let chunk = |index: usize, delta: Value, reason: Value| {
         json!({"model": "m", "system_fingerprint": "fp", "usage": null,
             "choices": [{"index": index, "delta": delta, "finish_reason": reason}]})
@@ -93,7 +93,7 @@ fn interleave(streams: Vec<Vec<Value>>) -> Vec<Value> {
     (0..longest).flat_map(|n| streams.iter().filter_map(move |s| s.get(n)).cloned().collect::<Vec<_>>()).collect()
 }
 
-fn stream(events: &[Value], named: bool, done: bool) -> String {
+pub(super) fn stream(events: &[Value], named: bool, done: bool) -> String {
     let mut body = String::from(": hello\n\n");
     for event in events {
         if named && let Some(name) = event["type"].as_str() {
@@ -107,7 +107,7 @@ fn stream(events: &[Value], named: bool, done: bool) -> String {
     body
 }
 
-fn messages_plain(c: &Choice) -> Value {
+pub(super) fn messages_plain(c: &Choice) -> Value {
     json!({"type": "message", "model": "m", "content": messages_blocks(c), "stop_reason": c.finish_reason,
         "usage": {"input_tokens": 4, "cache_read_input_tokens": 16, "output_tokens": 9}})
 }
@@ -122,7 +122,7 @@ fn messages_blocks(c: &Choice) -> Vec<Value> {
     blocks
 }
 
-fn messages_events(c: &Choice, size: usize) -> Vec<Value> {
+pub(super) fn messages_events(c: &Choice, size: usize) -> Vec<Value> {
     let mut events = vec![
         json!({"type": "message_start", "message": {"type": "message", "model": "m", "content": [],
             "stop_reason": null, "usage": {"input_tokens": 4, "cache_read_input_tokens": 16, "output_tokens": 1}}}),
@@ -166,7 +166,7 @@ fn responses_output(c: &Choice) -> Vec<Value> {
     items
 }
 
-fn responses_plain(c: &Choice) -> Value {
+pub(super) fn responses_plain(c: &Choice) -> Value {
     json!({"object": "response", "model": "m", "status": "incomplete", "output": responses_output(c),
         "incomplete_details": {"reason": c.finish_reason}, "error": null,
         "usage": {"input_tokens": 20, "output_tokens": 9, "input_tokens_details": {"cached_tokens": 16},

@@ -14,7 +14,7 @@ pub fn status_of(kind: Kind) -> StatusCode {
         Kind::InvalidRequest => StatusCode::BAD_REQUEST,
         Kind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        Kind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Kind::RequestTimeout | Kind::SlowReader => StatusCode::REQUEST_TIMEOUT,
         Kind::Unauthorized => StatusCode::UNAUTHORIZED,
         Kind::NoRoute => StatusCode::NOT_FOUND,
         Kind::RateLimited | Kind::Overloaded => StatusCode::TOO_MANY_REQUESTS,
@@ -23,6 +23,8 @@ pub fn status_of(kind: Kind) -> StatusCode {
         Kind::Draining | Kind::BreakerOpen => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Kind::Unreachable | Kind::EngineStatus | Kind::EngineBroke | Kind::EngineInvalid => StatusCode::BAD_GATEWAY,
+        // RFC 9111, 5.2.1.7.
+        Kind::NotCached => StatusCode::GATEWAY_TIMEOUT,
         Kind::ConnectTimeout | Kind::FirstTokenTimeout | Kind::InterTokenTimeout | Kind::TotalTimeout => {
             StatusCode::GATEWAY_TIMEOUT
         }

@@ -18,12 +18,15 @@ use hyper::body::{Frame, SizeHint};
 pub use failure::{body_of, event_of, status_of};
 pub use relay::{Relay, Settings};
 
-use crate::exchange::{Draft, Error, ExchangeId, Kind, Outcome, Share, Source};
+use crate::exchange::cached::{Again, Bypass, Miss};
+use crate::exchange::{Caching, Draft, Error, ExchangeId, Kind, Outcome, Record, Share, Source};
 
 /// The exchange's id, on every answer.
 pub const EXCHANGE: HeaderName = HeaderName::from_static("x-weir-exchange");
 /// How many attempts were made at an engine, where any was.
 pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-weir-attempts");
+/// What the cache did (RFC 9211).
+pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// A body that an engine sends.
 pub trait Upstream: http_body::Body<Data = Bytes, Error = Error> + Unpin {}
@@ -58,7 +61,7 @@ pub fn refuse<B, H>(mut draft: Draft, error: Error) -> http::Response<Body<B, H>
     if error.kind == Kind::Unauthorized {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    sign(headers, draft.request.id, draft.attempts.len());
+    sign(headers, Signed::of(&draft));
     let outcome = match error.kind.source() {
         Source::Client if error.kind == Kind::ClientLeft => Outcome::ClientLeft,
         Source::Client => Outcome::Refused,
@@ -85,14 +88,14 @@ pub fn pass<B: Upstream, H>(
     let text = |name| head.headers.get(&name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     draft.response.content_type = text(header::CONTENT_TYPE);
     draft.response.content_encoding = text(header::CONTENT_ENCODING);
-    let (id, attempts) = (draft.request.id, draft.attempts.len());
+    let signed = Signed::of(&draft);
     let relay = Relay::new(draft, body, hold, settings);
     if relay.may_add() {
         // A length that the engine announced would cut off what comes after an added comment.
         head.headers.remove(header::CONTENT_LENGTH);
     }
     let mut response = http::Response::from_parts(head, Body::Relay(Box::new(relay)));
-    sign(response.headers_mut(), id, attempts);
+    sign(response.headers_mut(), signed);
     response
 }
 
@@ -100,7 +103,7 @@ pub fn pass<B: Upstream, H>(
 fn pass_empty<B, H>(mut draft: Draft, head: http::response::Parts) -> http::Response<Body<B, H>> {
     draft.status = head.status.as_u16();
     let mut response = http::Response::from_parts(head, Body::Own(Full::default()));
-    sign(response.headers_mut(), draft.request.id, draft.attempts.len());
+    sign(response.headers_mut(), Signed::of(&draft));
     let outcome = if draft.status >= 400 { Outcome::EngineError } else { Outcome::Complete };
     draft.finish(outcome, None);
     response
@@ -110,6 +113,7 @@ fn pass_empty<B, H>(mut draft: Draft, head: http::response::Parts) -> http::Resp
 /// `asking` gives the answer.
 pub fn wait<B: Upstream, H>(
     id: ExchangeId,
+    caching: Caching,
     asking: relay::Asking<B>,
     hold: (H, Share),
     settings: Settings,
@@ -117,19 +121,75 @@ pub fn wait<B: Upstream, H>(
     let mut response = http::Response::new(Body::Relay(Box::new(Relay::waiting(asking, hold, settings))));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    sign(response.headers_mut(), id, 1);
+    sign(response.headers_mut(), Signed { id, caching, attempts: 1 });
     response
 }
 
-fn sign(headers: &mut HeaderMap, id: ExchangeId, attempts: usize) {
+/// Gives an answer again that was made before. The record says which, and how old it is.
+pub fn again<B, H>(mut draft: Draft, again: Again) -> http::Response<Body<B, H>> {
+    draft.status = 200;
+    draft.response.content_type = again.content_type.to_str().unwrap_or_default().to_owned();
+    draft.response.total_bytes = again.body.len() as u64;
+    draft.response.events = again.events;
+    let now = Some(draft.elapsed());
+    (draft.timings.first_byte, draft.timings.last_byte) = (now, now);
+    let mut response = http::Response::new(Body::Own(Full::new(again.body)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, again.content_type);
+    headers.insert(header::AGE, draft.cache.hit.as_ref().map_or(0, |hit| hit.age.as_secs()).into());
+    sign(headers, Signed::of(&draft));
+    if let Ok(value) = HeaderValue::try_from(format!("weir; hit; ttl={}", again.left.as_secs())) {
+        headers.append(CACHE_STATUS, value);
+    }
+    draft.finish(Outcome::Complete, None);
+    response
+}
+
+/// What every answer says of its exchange.
+struct Signed {
+    id: ExchangeId,
+    caching: Caching,
+    attempts: usize,
+}
+
+impl Signed {
+    fn of(record: &Record) -> Self {
+        Self { id: record.request.id, caching: record.cache.caching, attempts: record.attempts.len() }
+    }
+}
+
+fn sign(headers: &mut HeaderMap, signed: Signed) {
     let mut text = [0; 36];
-    let text = id.0.as_hyphenated().encode_lower(&mut text);
+    let text = signed.id.0.as_hyphenated().encode_lower(&mut text);
     if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
         headers.insert(EXCHANGE, value);
     }
-    if attempts > 0 {
-        headers.insert(ATTEMPTS, HeaderValue::from(attempts));
+    if signed.attempts > 0 {
+        headers.insert(ATTEMPTS, HeaderValue::from(signed.attempts));
     }
+    if let Some(status) = cache_status(signed.caching) {
+        // A cache of the engine's has said its part before.
+        headers.append(CACHE_STATUS, HeaderValue::from_static(status));
+    }
+}
+
+/// What the cache did, as RFC 9211 says it; a hit says more, by itself.
+fn cache_status(caching: Caching) -> Option<&'static str> {
+    Some(match caching {
+        Caching::Off | Caching::Hit => return None,
+        Caching::Collapsed => "weir; fwd=miss; collapsed",
+        Caching::Miss(Miss::Absent) => "weir; fwd=miss",
+        Caching::Miss(Miss::NoCache) => "weir; fwd=request; detail=no_cache",
+        Caching::Miss(Miss::Stale) => "weir; fwd=stale",
+        Caching::Miss(Miss::Form) => "weir; fwd=miss; detail=form",
+        Caching::Bypass(Bypass::Api) => "weir; fwd=bypass; detail=api",
+        Caching::Bypass(Bypass::Sampled) => "weir; fwd=bypass; detail=sampled",
+        Caching::Bypass(Bypass::Choices) => "weir; fwd=bypass; detail=choices",
+        Caching::Bypass(Bypass::Stateful) => "weir; fwd=bypass; detail=stateful",
+        Caching::Bypass(Bypass::NoStore) => "weir; fwd=request; detail=no_store",
+        Caching::Bypass(Bypass::Unclear) => "weir; fwd=bypass; detail=unclear",
+        Caching::Bypass(Bypass::TooLarge) => "weir; fwd=bypass; detail=too_large",
+    })
 }
 
 impl<B, H> http_body::Body for Body<B, H>

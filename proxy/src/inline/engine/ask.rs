@@ -5,6 +5,7 @@
 //! request and dies before its first token is still replaced by another without the client
 //! noticing. A 5xx is given to the client as it came when nobody else is left to ask.
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use super::pool::Checkout;
 use super::replica::{Call, Replica, strip_hop_by_hop};
 use super::{Engine, wire};
 use crate::exchange::record::Answerer;
-use crate::exchange::{Attempt, Draft, Error, Kind, Source};
+use crate::exchange::{Attempt, Error, Kind, Record, Source};
 
 /// A reused connection that the engine had closed shows so within this time.
 const STALE_WITHIN: Duration = Duration::from_millis(500);
@@ -63,28 +64,51 @@ pub struct Reply {
     pub body: Body,
 }
 
-/// Asks the plan's engines until one begins an answer. The draft comes back with its attempts.
-pub async fn ask(plan: Arc<Plan>, mut draft: Draft, commit: Commit) -> (Draft, Result<Reply, Error>) {
+/// Asks the plan's engines until one begins an answer. The record comes back with its attempts.
+pub async fn ask<R: DerefMut<Target = Record>>(
+    plan: Arc<Plan>,
+    mut record: R,
+    commit: Commit,
+) -> (R, Result<Reply, Error>) {
     let mut tried: Vec<Arc<Replica>> = Vec::new();
     let mut last = None;
     while tried.len() < plan.max_attempts {
         let Some((engine, replica)) = plan.choose(&tried) else { break };
-        let outcome = attempt(engine, replica, plan.total_timeout, &mut draft).await;
+        let outcome = attempt(engine, replica, plan.total_timeout, &mut record).await;
         tried.push(replica.clone());
         let may_go_on = || !commit.is_passed() && tried.len() < plan.max_attempts && plan.choose(&tried).is_some();
         match outcome {
             Ok(reply) if reply.head.status.is_server_error() && may_go_on() => {}
-            Ok(reply) => return (draft, Ok(reply)),
+            Ok(reply) => return (record, Ok(reply)),
             // Out of time, or no fault of the engine: another one could only be blamed for it.
             Err(error) if error.is_replaceable() && may_go_on() => last = Some(error),
-            Err(error) => return (draft, Err(error)),
+            Err(error) => return (record, Err(error)),
         }
     }
     let error = last.unwrap_or_else(|| plan.closed());
-    (draft, Err(error))
+    (record, Err(error))
 }
 
 impl Plan {
+    /// What the answer depends on besides the request: the engine asked first, as it told of
+    /// itself. Replicas that differ, as in the middle of an upgrade, are an identity of their own.
+    pub fn identity(&self) -> u64 {
+        let mut replicas = self.engines.first().into_iter().flat_map(|engine| &engine.replicas);
+        let first = replicas.next().map_or(0, |replica| replica.identity());
+        // A sum, so that their order does not matter, of those that differ from the first.
+        replicas.map(|replica| replica.identity()).filter(|id| *id != first).fold(first, u64::wrapping_add)
+    }
+
+    /// Whether the engine asked first gave that answer, as a replica that is still what it was.
+    pub fn is_of_first(&self, answerer: &Answerer) -> bool {
+        self.engines.first().is_some_and(|engine| {
+            let is_same = |replica: &&Arc<Replica>| replica.authority == answerer.replica;
+            let replica = engine.replicas.iter().find(is_same);
+            engine.name == answerer.engine
+                && replica.is_some_and(|replica| **replica.fingerprint.load() == *answerer.fingerprint)
+        })
+    }
+
     fn choose(&self, tried: &[Arc<Replica>]) -> Option<(&Engine, &Arc<Replica>)> {
         let now = Instant::now();
         self.engines.iter().find_map(|engine| Some((&**engine, engine.choose(tried, now)?)))
@@ -104,23 +128,24 @@ async fn attempt(
     engine: &Engine,
     replica: &Arc<Replica>,
     total: Option<Duration>,
-    draft: &mut Draft,
+    record: &mut Record,
 ) -> Result<Reply, Error> {
     // The time that the client took to send its request, and the queue, are not the engine's.
-    let from = draft.timings.admitted.unwrap_or_default();
-    let deadline = draft.request.arrived + from + total.unwrap_or(*engine.config.total_timeout);
+    let from = record.timings.admitted.unwrap_or_default();
+    let limit = from + total.unwrap_or(*engine.config.total_timeout);
+    let deadline = record.request.arrived + record.request.deadline.map_or(limit, |deadline| limit.min(deadline));
     if Instant::now() >= deadline {
         return Err(Error::new(Kind::TotalTimeout, "the engine did not answer in time"));
     }
-    let started = draft.elapsed();
-    draft.engine = Some(Answerer {
+    let started = record.request.arrived.elapsed();
+    record.engine = Some(Answerer {
         engine: replica.engine.clone(),
         kind: **replica.kind.load(),
         replica: replica.authority.clone(),
         fingerprint: replica.fingerprint.load_full(),
     });
     // Stays so where the client leaves while the engine is waited for.
-    draft.attempts.push(Attempt {
+    record.attempts.push(Attempt {
         engine: replica.engine.clone(),
         replica: replica.authority.clone(),
         started,
@@ -129,7 +154,7 @@ async fn attempt(
         error: Some(Kind::ClientLeft),
     });
     let mut call = replica.begin();
-    let begun = begin(engine, &mut call, deadline.into(), draft).await;
+    let begun = begin(engine, &mut call, deadline.into(), record).await;
     let (status, error) = match &begun {
         Ok((head, _)) => (head.status.as_u16(), head.status.is_server_error().then_some(Kind::EngineStatus)),
         Err(error) => (0, Some(error.kind)),
@@ -139,8 +164,8 @@ async fn attempt(
         Some(_) => {}
         None => call.began(),
     }
-    let took = draft.elapsed().saturating_sub(started);
-    if let Some(attempt) = draft.attempts.last_mut() {
+    let took = record.request.arrived.elapsed().saturating_sub(started);
+    if let Some(attempt) = record.attempts.last_mut() {
         (attempt.took, attempt.status, attempt.error) = (took, status, error);
     }
     begun.map(|(head, body)| Reply { head, body: body.owned_by(call) })
@@ -151,18 +176,18 @@ async fn begin(
     engine: &Engine,
     call: &mut Call,
     deadline: tokio::time::Instant,
-    draft: &mut Draft,
+    record: &mut Record,
 ) -> Result<(http::response::Parts, Body), Error> {
     let config = &engine.config;
-    let stream = draft.request.facts.stream;
+    let stream = record.request.facts.stream;
     let first = tokio::time::Instant::now() + *config.first_token_timeout;
     let (limit, late) = match stream && first < deadline {
         true => (first, Error::new(Kind::FirstTokenTimeout, "the engine did not begin its answer in time")),
         false => (deadline, Error::new(Kind::TotalTimeout, "the engine did not answer in time")),
     };
     let waiting = async {
-        let (wire, response) = send(call, *config.connect_timeout, draft).await?;
-        draft.timings.head = Some(draft.elapsed());
+        let (wire, response) = send(call, *config.connect_timeout, record).await?;
+        record.timings.head = Some(record.request.arrived.elapsed());
         let (mut head, incoming) = response.into_parts();
         if head.headers.contains_key(header::TRANSFER_ENCODING) {
             // RFC 9112, 6.3: the chunks say where the body ends, and a length beside them lies.
@@ -173,7 +198,7 @@ async fn begin(
         head.version = http::Version::HTTP_11;
         let mut body = Body::new(wire, incoming, call.replica.clone(), *config.inter_token_timeout, deadline);
         body.first().await?;
-        if stream && head.status == http::StatusCode::OK && draft.request.api.owes_end() && body.is_end_stream() {
+        if stream && head.status == http::StatusCode::OK && record.request.api.owes_end() && body.is_end_stream() {
             return Err(Error::new(Kind::EngineBroke, "the engine ended its stream before it began"));
         }
         Ok((head, body))
@@ -186,7 +211,7 @@ async fn begin(
 async fn send(
     call: &Call,
     connect_limit: Duration,
-    draft: &mut Draft,
+    record: &mut Record,
 ) -> Result<(wire::Wire, http::Response<hyper::body::Incoming>), Error> {
     let replica = &call.replica;
     let mut idle = replica.pool.reuse();
@@ -195,8 +220,8 @@ async fn send(
             Some(checkout) => checkout,
             None => replica.pool.connect(connect_limit).await?,
         };
-        draft.timings.sent = Some(draft.elapsed());
-        let request = replica.outbound(&draft.request, &draft.trace)?;
+        record.timings.sent = Some(record.request.arrived.elapsed());
+        let request = replica.outbound(&record.request, &record.trace)?;
         let sent = Instant::now();
         match wire.send(request).await {
             Ok(response) => return Ok((wire, response)),

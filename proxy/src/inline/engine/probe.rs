@@ -88,7 +88,11 @@ async fn discover(replica: &Replica, limit: Duration, noticed: &impl Fn(&Replica
     if *after == Fingerprint::default() {
         return;
     }
-    let before = replica.fingerprint.swap(after.clone());
+    let before = replica.set_fingerprint(after.clone());
+    if *before == Fingerprint::default() {
+        let Fingerprint { version, model, .. } = &*after;
+        tracing::info!(engine = %replica.engine, replica = %replica.authority, version, model, "engine identified");
+    }
     if *before != Fingerprint::default() && before != after {
         noticed(replica, Noticed::Changed { before, after });
     }

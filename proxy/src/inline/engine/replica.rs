@@ -1,6 +1,6 @@
 //! One replica of an engine: its connections, its breaker, its load and what it is.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,11 @@ pub struct Replica {
     pub authority: Arc<str>,
     /// Idle connections.
     pub pool: Pool,
-    /// What it is, as far as it told; set by the probe.
+    /// What it is, as far as it told; set by the probe through [`Self::set_fingerprint`].
     pub fingerprint: ArcSwap<Fingerprint>,
+    /// The first bits of BLAKE3 over its engine's name and its fingerprint: who reads it on every
+    /// exchange needs no text.
+    identity: AtomicU64,
     /// Its program: configured, or found out by the probe.
     pub kind: ArcSwap<EngineKind>,
     /// Whether the last probes reached it; taken for granted until the first one says otherwise.
@@ -46,12 +49,14 @@ impl Replica {
         let internal = |fault: http::header::InvalidHeaderValue| {
             Error::new(Kind::Internal, "the engine's host or key is no header value").detail(fault)
         };
+        let identity = AtomicU64::new(identity(&engine, &Fingerprint::default()));
         let key = config.api_key_env.as_ref().and_then(|name| std::env::var(name).ok());
         Ok(Self {
             engine,
             authority: address.authority.as_str().into(),
             pool: Pool::new(address.authority.clone(), config.max_idle_connections, *config.idle_timeout),
             fingerprint: ArcSwap::default(),
+            identity,
             kind: ArcSwap::from_pointee(config.kind.unwrap_or_default()),
             healthy: AtomicBool::new(true),
             metrics,
@@ -132,6 +137,17 @@ impl Replica {
         }
     }
 
+    /// Notes what it is; tells what was noted before.
+    pub(super) fn set_fingerprint(&self, fingerprint: Arc<Fingerprint>) -> Arc<Fingerprint> {
+        self.identity.store(identity(&self.engine, &fingerprint), Ordering::Relaxed);
+        self.fingerprint.swap(fingerprint)
+    }
+
+    /// Equal for replicas of one engine that told the same of themselves.
+    pub(super) fn identity(&self) -> u64 {
+        self.identity.load(Ordering::Relaxed)
+    }
+
     /// Whether the last probes reached it.
     pub fn is_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed)
@@ -159,6 +175,13 @@ impl Replica {
         PathAndQuery::try_from(format!("{}{target}", self.prefix))
             .map_err(|fault| Error::new(Kind::InvalidRequest, "the path is not valid").detail(fault))
     }
+}
+
+fn identity(engine: &Name, fingerprint: &Fingerprint) -> u64 {
+    let hash = blake3::hash(format!("{engine}\n{}", fingerprint.digest()).as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    u64::from_le_bytes(first)
 }
 
 /// A call under way. Dropped without a word, it says nothing about the engine.

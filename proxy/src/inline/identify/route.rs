@@ -1,97 +1,26 @@
-//! Routes: which requests go to which engines, under which policy.
+//! Routes: which requests each takes.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::exchange::{Api, ByteSize, Fault, Name, Period, Request};
+use crate::exchange::{Api, Name, Request};
 
-/// One route. All conditions that are given must hold; the first route that fits takes the request.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
+/// Which requests a route takes. All conditions that are given must hold; the first route
+/// that fits takes the request.
+#[derive(Clone, Debug)]
+pub struct Conditions {
     /// Name by which metrics and records speak of it.
     pub name: Name,
     /// Values of `model` that it takes; `*` stands for any text. Empty: any model, or none.
-    #[serde(default)]
     pub models: Vec<String>,
     /// Paths that it takes; `*` stands for any text. Empty: any path.
-    #[serde(default)]
     pub paths: Vec<String>,
     /// Headers that must be there with these values; `*` stands for any text.
-    #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Tenants that may use it. Empty: any.
-    #[serde(default)]
     pub tenants: Vec<Name>,
-    /// Engines in order of preference: the next is asked when one fails before its first token.
-    pub engines: Vec<Name>,
-    /// Most attempts at an engine for one exchange.
-    #[serde(default = "max_attempts")]
-    pub max_attempts: usize,
-    /// Limit of the whole exchange; the engine's own where left out.
-    #[serde(default)]
-    pub total_timeout: Option<Period>,
-    /// A stream that is silent for so long (a long prefill, say) gets a comment, so that
-    /// nobody between takes it for dead. `"0s"` turns it off. The first comment is the commit
-    /// point: no other engine is tried after it.
-    #[serde(default = "keep_alive")]
-    pub sse_keep_alive: Period,
-    /// So much of an answer is copied for the record.
-    #[serde(default = "capture")]
-    pub capture_bytes: ByteSize,
 }
 
-fn max_attempts() -> usize {
-    3
-}
-fn keep_alive() -> Period {
-    Period::secs(15)
-}
-fn capture() -> ByteSize {
-    ByteSize::mib(1)
-}
-
-impl Config {
-    /// A route that takes everything.
-    pub fn catch_all(name: Name, engines: Vec<Name>) -> Self {
-        Self {
-            name,
-            models: Vec::new(),
-            paths: Vec::new(),
-            headers: BTreeMap::new(),
-            tenants: Vec::new(),
-            engines,
-            max_attempts: max_attempts(),
-            total_timeout: None,
-            sse_keep_alive: keep_alive(),
-            capture_bytes: capture(),
-        }
-    }
-
-    /// What is wrong with the values, given the names that exist.
-    pub fn faults(&self, path: &str, engines: &[Name], tenants: &[Name]) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        if self.engines.is_empty() {
-            faults.push(Fault::new(format!("{path}.engines"), "is empty", "name at least one engine"));
-        }
-        let names = [("engines", &self.engines, engines), ("tenants", &self.tenants, tenants)];
-        for (key, used, known) in names {
-            for (i, name) in used.iter().enumerate().filter(|(_, name)| !known.contains(name)) {
-                let known: Vec<_> = known.iter().map(Name::as_str).collect();
-                let cure = format!("use one of [{}], or add it as [{key}.NAME]", known.join(", "));
-                faults.push(Fault::new(format!("{path}.{key}[{i}]"), format!("'{name}' is not configured"), cure));
-            }
-        }
-        if self.max_attempts == 0 {
-            faults.push(Fault::new(format!("{path}.max_attempts"), "is 0, no engine would be asked", "use 1 or more"));
-        }
-        for name in self.headers.keys().filter(|name| name.parse::<http::HeaderName>().is_err()) {
-            faults.push(Fault::new(format!("{path}.headers"), format!("'{name}' is no header name"), "correct it"));
-        }
-        faults
-    }
-
+impl Conditions {
     /// Whether it takes a request of that tenant.
     pub fn takes(&self, request: &Request, tenant: &Name) -> bool {
         let any = |patterns: &[String], text: &str| patterns.is_empty() || patterns.iter().any(|p| fits(p, text));

@@ -1,19 +1,28 @@
 //! The page of results: medians of ratios, each with its target.
 
+mod cache;
+mod figures;
+mod replay;
+
 use std::fmt::Write;
 use std::io::Result;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use figures::{Figures, median, mib, spread};
+
+use crate::cache::{Cache, HIT, MISS};
+use crate::connection::Served;
 use crate::load::quantile_us;
 use crate::machine;
 use crate::options::Options;
 use crate::plan::{self, Measure, Sample, Samples, Unit};
-use crate::target::{self, DIRECT, NGINX, Store, Target, WEIR, WEIR_ALONE};
+use crate::replay::Replay;
+use crate::target::{self, DIRECT, Kind, NGINX, NGINX_CACHE, Target, WEIR, WEIR_ALONE, WEIR_UNCACHED};
 
 /// What must hold: the name of a figure, the most it may be, and its unit.
-const LIMITS: [(&str, f64, &str); 7] = [
+const LIMITS: [(&str, f64, &str); 9] = [
     ("processor time per request, recording included, of nginx's", 1.6, "times"),
     ("the same on the request path alone", 1.6, "times"),
     ("processor time per event of a saturated stream, recording included, of nginx's", 1.3, "times"),
@@ -21,7 +30,12 @@ const LIMITS: [(&str, f64, &str); 7] = [
     ("99th percentile of pauses in a paced stream, beyond direct", 1000.0, "µs"),
     ("resident memory before any load, without the store's process", 15.0, "MiB"),
     ("start of the program to its first answer, store included", 50.0, "ms"),
+    ("processor time per hit of the cache, recording included, of nginx's `proxy_cache`", 1.0, "times"),
+    ("processor time per miss, recording included, of the same Weir's with its cache off", 1.05, "times"),
 ];
+
+/// With a smaller share of hits or misses than this, a figure is not that of hits or misses.
+const LEAST_SHARE: f64 = 0.99;
 
 /// Everything that a page tells.
 pub struct Page<'a> {
@@ -30,17 +44,27 @@ pub struct Page<'a> {
     /// What was measured.
     pub measures: &'a [Measure],
     /// On what.
-    pub targets: &'a [Target],
+    pub targets: Vec<&'static str>,
     /// With which results.
-    pub samples: Samples,
+    pub results: Results,
     /// Load of the machine before the run.
     pub load_before: String,
+}
+
+/// What a run found.
+pub struct Results {
+    /// Of the measures, by name and target.
+    pub samples: Samples,
     /// Times to the first answer.
     pub starts: Starts,
     /// Memory before the load.
     pub idle: Memory,
     /// Memory some seconds after it.
     pub after: Memory,
+    /// What the cache gives and costs.
+    pub cache: Cache,
+    /// Real traces, or why there are none.
+    pub replays: std::result::Result<Vec<Replay>, String>,
 }
 
 /// Milliseconds from the start of a program to its first answer.
@@ -58,8 +82,8 @@ impl Starts {
         for number in 0..options.starts {
             let place = |name: &str| folder.join(format!("start-{number}-{name}"));
             starts.nginx.push(millis(target::nginx_start(options, engine, &place("nginx"))?));
-            starts.weir.push(millis(target::weir(options, engine, &place("weir"), Store::Embedded)?.1));
-            starts.alone.push(millis(target::weir(options, engine, &place("alone"), Store::Unreachable)?.1));
+            starts.weir.push(millis(target::weir(options, engine, &place("weir"), Kind::Defaults)?.1));
+            starts.alone.push(millis(target::weir(options, engine, &place("alone"), Kind::StoreDown)?.1));
         }
         Ok(starts)
     }
@@ -96,6 +120,8 @@ impl Page<'_> {
         for measure in self.measures {
             page += &self.table(measure);
         }
+        page += &cache::section(&self.results.cache);
+        page += &traces(self.results.replays.as_deref());
         page += &self.start_and_memory();
         page
     }
@@ -103,26 +129,38 @@ impl Page<'_> {
     /// What must hold and whether it does.
     pub fn verdicts(&self) -> String {
         let gap = |sample: &Sample| quantile_us(&sample.outcome.gaps, 0.99);
-        let figures = [
-            self.ratios(plan::CLOSED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Request)),
-            self.path_ratios(plan::CLOSED, Unit::Request),
-            self.ratios(plan::SATURATED, WEIR, NGINX, |sample| sample.whole_cost_us(Unit::Event)),
-            self.path_ratios(plan::SATURATED, Unit::Event),
-            self.differences(plan::PACED, WEIR, gap),
-            vec![self.idle.of_target(WEIR).0],
-            self.starts.weir.clone(),
+        let whole = |unit| move |sample: &Sample| sample.whole_cost_us(unit);
+        let (figures, cache) = (self.figures(), Figures(&self.results.cache.samples));
+        let lines = [
+            (figures.ratios(plan::CLOSED, WEIR, NGINX, whole(Unit::Request)), None),
+            (figures.path_ratios(plan::CLOSED, Unit::Request), None),
+            (figures.ratios(plan::SATURATED, WEIR, NGINX, whole(Unit::Event)), None),
+            (figures.path_ratios(plan::SATURATED, Unit::Event), None),
+            (figures.differences(plan::PACED, WEIR, gap), None),
+            (vec![self.results.idle.of_target(WEIR).0], None),
+            (self.results.starts.weir.clone(), None),
+            (
+                cache.ratios(HIT, WEIR, NGINX_CACHE, whole(Unit::Request)),
+                flaw(&cache, (HIT, WEIR), Served::Hit).or_else(|| flaw(&cache, (HIT, NGINX_CACHE), Served::Hit)),
+            ),
+            (cache.ratios(MISS, WEIR, WEIR_UNCACHED, whole(Unit::Request)), flaw(&cache, (MISS, WEIR), Served::Miss)),
         ];
         let mut text = String::from("| target | limit | measured | lowest to highest | met |\n");
         text += "| --- | ---: | ---: | ---: | --- |\n";
-        for ((name, limit, unit), figures) in LIMITS.iter().zip(figures) {
-            let lowest = figures.iter().copied().fold(f64::INFINITY, f64::min);
-            let highest = figures.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let middle = median(figures);
-            let met = if middle <= *limit { "yes" } else { "**no**" };
-            let _ =
-                writeln!(text, "| {name} | {limit} {unit} | {middle:.2} {unit} | {lowest:.2} – {highest:.2} | {met} |");
+        for ((name, limit, unit), (figures, flaw)) in LIMITS.iter().zip(lines) {
+            let (spread, middle) = (spread(&figures), median(figures));
+            let met = match flaw {
+                Some(flaw) => format!("**no**: {flaw}"),
+                None if middle <= *limit => "yes".to_owned(),
+                None => "**no**".to_owned(),
+            };
+            let _ = writeln!(text, "| {name} | {limit} {unit} | {middle:.2} {unit} | {spread} | {met} |");
         }
         text
+    }
+
+    fn figures(&self) -> Figures<'_> {
+        Figures(&self.results.samples)
     }
 
     fn head(&self) -> String {
@@ -150,8 +188,8 @@ impl Page<'_> {
             "| | {unit}s/s | of direct | CPU µs/{unit} | path | all in | of nginx | store | {timed} | lost | faults |"
         );
         text += "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n";
-        for target in self.targets {
-            text += &self.row(measure, target.name);
+        for target in &self.targets {
+            text += &self.row(measure, target);
         }
         text + "\n"
     }
@@ -163,8 +201,9 @@ impl Page<'_> {
             Unit::Event => sample.outcome.events as f64 / sample.outcome.seconds,
         };
         let whole = |sample: &Sample| sample.whole_cost_us(unit);
-        let middle = |figure: &dyn Fn(&Sample) -> f64| self.median(name, target, figure);
-        let added = |figure: &dyn Fn(&Sample) -> f64| median(self.differences(name, target, figure));
+        let figures = self.figures();
+        let middle = |figure: &dyn Fn(&Sample) -> f64| figures.median(name, target, figure);
+        let added = |figure: &dyn Fn(&Sample) -> f64| median(figures.differences(name, target, figure));
         let first = |share| move |sample: &Sample| quantile_us(&sample.outcome.firsts, share);
         let gap = |share| move |sample: &Sample| quantile_us(&sample.outcome.gaps, share);
         let latency = |share| move |sample: &Sample| quantile_us(&sample.outcome.latencies, share);
@@ -179,7 +218,7 @@ impl Page<'_> {
         format!(
             "| {target} | {:.0} | {:.2} | {} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} % | {:.0} |\n",
             middle(&rate),
-            median(self.ratios(name, target, DIRECT, rate)),
+            median(figures.ratios(name, target, DIRECT, rate)),
             shown(middle(&|sample| sample.cost_us(unit))),
             if target.starts_with(WEIR) {
                 shown(middle(&|sample| sample.path_cost_us(unit)))
@@ -187,7 +226,7 @@ impl Page<'_> {
                 "–".to_owned()
             },
             shown(middle(&whole)),
-            own.map_or("–".to_owned(), |()| format!("{:.2}", median(self.ratios(name, target, NGINX, whole)))),
+            own.map_or("–".to_owned(), |()| format!("{:.2}", median(figures.ratios(name, target, NGINX, whole)))),
             shown(middle(&|sample| sample.store_cost_us(unit))),
             timed[0],
             timed[1],
@@ -205,67 +244,39 @@ impl Page<'_> {
         text += "Memory: resident MiB before any load, the most at the end of a window, and after the last load.\n\n";
         text += "| | first answer, ms | idle | under load | afterwards | store, afterwards |\n";
         text += "| --- | ---: | ---: | ---: | ---: | ---: |\n";
-        let rows = [(NGINX, &self.starts.nginx), (WEIR, &self.starts.weir), (WEIR_ALONE, &self.starts.alone)];
+        let rows = [
+            (NGINX, &self.results.starts.nginx),
+            (WEIR, &self.results.starts.weir),
+            (WEIR_ALONE, &self.results.starts.alone),
+        ];
         for (name, starts) in rows {
-            let samples = self.samples.iter().filter(|(key, _)| key.1 == name).flat_map(|(_, samples)| samples);
+            let samples = self.results.samples.iter().filter(|(key, _)| key.1 == name).flat_map(|(_, samples)| samples);
             let most = samples.map(|sample| mib(sample.resident_bytes)).fold(0.0, f64::max);
-            let (idle, (after, store)) = (self.idle.of_target(name).0, self.after.of_target(name));
+            let (idle, (after, store)) = (self.results.idle.of_target(name).0, self.results.after.of_target(name));
             let start = median(starts.clone());
             let most = if name == NGINX { "–".to_owned() } else { format!("{most:.1}") };
             let _ = writeln!(text, "| {name} | {start:.1} | {idle:.1} | {most} | {after:.1} | {store:.0} |");
         }
         text
     }
-
-    fn of(&self, measure: &'static str, target: &'static str) -> &[Sample] {
-        self.samples.get(&(measure, target)).map_or(&[], Vec::as_slice)
-    }
-
-    fn median(&self, measure: &'static str, target: &'static str, figure: impl Fn(&Sample) -> f64) -> f64 {
-        median(self.of(measure, target).iter().map(figure).collect())
-    }
-
-    /// A figure's ratio to another target's in the same round, for each round.
-    fn ratios(
-        &self,
-        measure: &'static str,
-        target: &'static str,
-        base: &'static str,
-        figure: impl Fn(&Sample) -> f64,
-    ) -> Vec<f64> {
-        let pairs = self.of(measure, target).iter().zip(self.of(measure, base));
-        pairs.map(|(sample, base)| figure(sample) / figure(base).max(f64::MIN_POSITIVE)).collect()
-    }
-
-    /// Ratio of what Weir's request path alone uses to what nginx uses, for each round.
-    fn path_ratios(&self, measure: &'static str, unit: Unit) -> Vec<f64> {
-        let pairs = self.of(measure, WEIR).iter().zip(self.of(measure, NGINX));
-        pairs.map(|(weir, nginx)| weir.path_cost_us(unit) / nginx.cost_us(unit).max(f64::MIN_POSITIVE)).collect()
-    }
-
-    /// What a target adds to a figure of direct's in the same round, for each round.
-    fn differences(&self, measure: &'static str, target: &'static str, figure: impl Fn(&Sample) -> f64) -> Vec<f64> {
-        let pairs = self.of(measure, target).iter().zip(self.of(measure, DIRECT));
-        pairs.map(|(sample, direct)| figure(sample) - figure(direct)).collect()
-    }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => 0.0,
-        length if length % 2 == 1 => values[length / 2],
-        length => f64::midpoint(values[length / 2 - 1], values[length / 2]),
-    }
+/// The part of a page about traces, alone.
+pub fn traces(replays: std::result::Result<&[Replay], &String>) -> String {
+    replay::section(replays)
 }
 
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
+/// What speaks against a figure: too few of the answers came from where they should.
+fn flaw(figures: &Figures<'_>, (measure, target): (&'static str, &'static str), from: Served) -> Option<String> {
+    let share = figures.median(measure, target, |sample| sample.share(from));
+    let what = if from == Served::Hit { "hits" } else { "misses" };
+    (share < LEAST_SHARE).then(|| format!("{:.0} % {what} at {target}", share * 100.0))
 }
 
 const INTRODUCTION: &str = "\
 - **direct**: the engine without a proxy. **nginx**: `proxy_pass` with keep-alive, unbuffered, with its access log; **no log**: without.
   **weir**: all defaults, every exchange recorded to the embedded ClickHouse engine. **store down**: the same, ClickHouse unreachable.
+- Requests have a temperature of 0.2, so no cache takes them; those that one may take are under *Answers from the cache* and *Traces of real services*.
 - The engine answers at once, so all that is seen is the way to it. Real engines are thousands of times slower.
 - **of direct**, **of nginx**: median over the rounds of the ratio within a round. All else: median over the rounds.
 - **CPU**: user and system time of the proxy's processes within the window.
@@ -278,3 +289,21 @@ const INTRODUCTION: &str = "\
 - **lost**: share of records that were not kept, counted by Weir. **faults**: answers that were not a whole 200.
 
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Outcome;
+
+    #[test]
+    fn a_figure_of_hits_that_were_none_is_not_met() {
+        let of = |hits: u64| {
+            let mut outcome = Outcome { requests: 200, ..Outcome::default() };
+            outcome.served[Served::Hit as usize] = hits;
+            let samples = Samples::from([((HIT, WEIR), vec![Sample { outcome, ..Sample::default() }])]);
+            flaw(&Figures(&samples), (HIT, WEIR), Served::Hit)
+        };
+        assert_eq!(of(199), None);
+        assert_eq!(of(50).as_deref(), Some("25 % hits at weir"));
+    }
+}
