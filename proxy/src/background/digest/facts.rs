@@ -88,7 +88,6 @@ pub(super) fn cache(row: &mut StoredExchange, record: &Record) {
         row.saved_completion_tokens = std::mem::take(&mut row.completion_tokens);
         (row.cached_tokens, row.reasoning_tokens, row.wasted_tokens) = (0, 0, 0);
         row.usage_source.clear();
-        row.saved_engine_us = row.last_byte_us.saturating_sub(row.sent_us);
     }
     let Some(Hit { about, age }) = &record.cache.hit else { return };
     row.cache_source = about.source.0;

@@ -114,9 +114,8 @@ pub(super) struct Done {
     pub(super) instance: String,
 }
 
-/// Tokens of a shared generation stand with each of its exchanges, though it was made once.
 fn statement(filter: &Filter, window: Window, step: i64) -> Result<Statement, Failure> {
-    let saved = |name: &str| format!("(saved_{name} + if(cache = 'collapsed', {name}, 0)) / p");
+    let saved = |name: &str| format!("saved_{name} / p");
     let select = format!(
         "WITH inclusion_probability AS p SELECT intDiv(toUnixTimestamp64Micro(started_at), {{step:Int64}}) * \
          {{step:Int64}} AS at_us, cache AS outcome, cache_reason AS reason, count() AS rows, sum(1 / p) AS exchanges, \
