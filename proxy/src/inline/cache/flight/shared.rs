@@ -270,6 +270,9 @@ impl<B: Generated> Turn<'_, B> {
             drop(core);
             // Not polled again here: a source that gives way to other tasks rings at once.
             cx.waker().wake_by_ref();
+            // Who was woken by the same ring and found the source away waits again since then: it
+            // must not depend on this one, which may leave before it is polled.
+            self.flight.bell.ring();
         }
         true
     }
