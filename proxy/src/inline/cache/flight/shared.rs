@@ -121,12 +121,10 @@ impl<B> Flight<B> {
         self.lock().tape.frozen()
     }
 
-    /// Says that it is known what becomes of the answer: nobody joins any more. Whether it was
-    /// not known before.
+    /// Says that it is known what becomes of the answer; whether it was not known before. Others
+    /// join until [`Self::close`], so that the answer can be put elsewhere first.
     pub fn decide(&self) -> bool {
-        let was_known = std::mem::replace(&mut self.lock().decided, true);
-        self.close();
-        !was_known
+        !std::mem::replace(&mut self.lock().decided, true)
     }
 
     /// Whether the answer has come to its proper end.
