@@ -121,8 +121,7 @@ impl<B> Flight<B> {
         self.lock().tape.frozen()
     }
 
-    /// Says that it is known what becomes of the answer; whether it was not known before. Others
-    /// join until [`Self::close`], so that the answer can be put elsewhere first.
+    /// Says that it is known what becomes of the answer, as it was not before. Others join still.
     pub fn decide(&self) -> bool {
         !std::mem::replace(&mut self.lock().decided, true)
     }
@@ -268,8 +267,7 @@ impl<B: Generated> Turn<'_, B> {
             drop(core);
             // Not polled again here: a source that gives way to other tasks rings at once.
             cx.waker().wake_by_ref();
-            // Who was woken by the same ring and found the source away waits again since then: it
-            // must not depend on this one, which may leave before it is polled.
+            // Others may wait again since that ring: they must not depend on this one, which may leave.
             self.flight.bell.ring();
         }
         true
