@@ -17,11 +17,11 @@ pub mod identify;
 
 use std::ops::DerefMut;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use cache::{Found, Participant};
 
@@ -175,13 +175,16 @@ async fn ask<R: DerefMut<Target = Record>>(
 impl Path {
     /// Begins the record of an exchange.
     fn open(&self, head: http::request::Parts) -> Draft {
-        let id = ExchangeId(Uuid::now_v7());
+        let received_at = SystemTime::now();
+        let since_epoch = received_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let moment = Timestamp::from_unix(NoContext, since_epoch.as_secs(), since_epoch.subsec_nanos());
+        let id = ExchangeId(Uuid::new_v7(moment));
         let trace = trace_of(id, head.headers.get("traceparent").and_then(|value| value.to_str().ok()));
         let target = head.uri.into_parts().path_and_query;
         let target = target.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
         let request = Request {
             id,
-            received_at: SystemTime::now(),
+            received_at,
             arrived: Instant::now(),
             api: Api::of(&head.method, target.path()),
             method: head.method,

@@ -1,15 +1,18 @@
 //! Tests of the digest: from a raw record to the row that is kept.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::exchange::cached::{About, Caching};
+use crate::exchange::cached::{About, Hit};
 use crate::exchange::completion::{Choice, ToolCall, Usage};
 use crate::exchange::conversation::{Message, Part};
 use crate::exchange::stored::Stored;
 use crate::exchange::{
-    Cached, Capture, EngineKind, Error, ExchangeId, Facts, Kind, Name, Request, Timings, TraceContext,
+    Attempt, Cached, Caching, Capture, EngineKind, Error, ExchangeId, Facts, Kind, Name, Outcome, Request, Timings,
+    TraceContext,
 };
 
 /// A redactor that takes the letter "é" for a secret.

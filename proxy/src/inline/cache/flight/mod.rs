@@ -9,6 +9,7 @@
 //! Must not know: how keys are made, what an answer means, what is kept afterwards.
 
 mod bell;
+mod core;
 mod participant;
 mod shared;
 mod source;

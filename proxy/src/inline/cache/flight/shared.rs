@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::response::Parts;
 
 use super::bell::Bell;
-use super::source::{Asked, Asking, Generated, Progress, Source};
+use super::core::{After, Core};
+use super::source::{Asking, Generated, Progress, Source};
 use super::tape::{Reader, Tape};
 use super::{Lane, Shards, Slot, lock};
 use crate::exchange::{Error, Kind, Record};
@@ -42,35 +42,12 @@ pub(super) struct Home<B> {
     pub(super) slot: Slot,
 }
 
-pub(super) struct Core<B> {
-    /// None while somebody polls it, and after the end.
-    source: Option<Box<Source<B>>>,
-    asked: Option<Asked>,
-    head: Option<Parts>,
-    tape: Tape,
-    ended: Option<Result<(), Error>>,
-    joinable: bool,
-    /// Whether it is known what becomes of the answer.
-    decided: bool,
-    /// By seat; none where it is free.
-    readers: Vec<Option<Reader>>,
-    present: usize,
-}
-
 /// The source while it is polled, outside of the lock.
 struct Turn<'a, B> {
     flight: &'a Flight<B>,
     source: Option<Box<Source<B>>>,
     /// Whether the source hears the bell, not the participant itself.
     bell: bool,
-}
-
-/// What is left to do when the lock is free again.
-#[must_use]
-struct After<B> {
-    ring: bool,
-    leave: bool,
-    _spent: Option<Box<Source<B>>>,
 }
 
 impl<B> Flight<B> {
@@ -291,101 +268,6 @@ impl<B> Drop for Turn<'_, B> {
             drop(core);
             self.flight.finish(after);
         }
-    }
-}
-
-impl<B> Core<B> {
-    /// The head of the answer, or the failure before it.
-    pub(super) fn head(&self) -> Option<Result<Parts, Error>> {
-        match (&self.head, &self.ended) {
-            (Some(head), _) => Some(Ok(head.clone())),
-            (None, Some(Err(error))) => Some(Err(error.clone())),
-            (None, _) => None,
-        }
-    }
-
-    /// The next piece for a seat; an inner none at the end.
-    pub(super) fn piece(&mut self, seat: usize) -> Option<Option<Result<Bytes, Error>>> {
-        let reader = self.readers[seat].as_mut()?;
-        if reader.cut {
-            let message = "the answer was read too slowly to be kept while others went on; read faster or ask again";
-            return Some(Some(Err(Error::new(Kind::SlowReader, message))));
-        }
-        if let Some(piece) = self.tape.after(reader.at) {
-            reader.at += piece.len() as u64;
-            return Some(Some(Ok(piece)));
-        }
-        self.ended.clone().map(|ended| ended.err().map(Err))
-    }
-
-    /// The whole answer; an inner none where it was not kept.
-    pub(super) fn whole(&self) -> Option<Result<Option<Bytes>, Error>> {
-        match &self.ended {
-            Some(Err(error)) => Some(Err(error.clone())),
-            _ if !self.tape.is_whole() => Some(Ok(None)),
-            Some(Ok(())) => Some(Ok(self.tape.frozen())),
-            None => None,
-        }
-    }
-
-    /// Whether a seat was given everything.
-    pub(super) fn is_spent(&self, seat: usize) -> bool {
-        let reader = self.readers[seat].unwrap_or_default();
-        matches!(self.ended, Some(Ok(()))) && !reader.cut && reader.at == self.tape.end()
-    }
-
-    /// Ends the flight. One that failed cannot be joined.
-    fn end(&mut self, ended: Result<(), Error>) -> After<B> {
-        let leave = ended.is_err() && self.detach();
-        if ended.is_ok() {
-            self.tape.freeze();
-        }
-        self.ended = Some(ended);
-        After { ring: true, leave, _spent: self.source.take() }
-    }
-
-    /// Lets nobody join any more; whether somebody could.
-    fn detach(&mut self) -> bool {
-        std::mem::replace(&mut self.joinable, false)
-    }
-}
-
-impl<B: Generated> Core<B> {
-    fn settle(&mut self, progress: Progress<B>) -> After<B> {
-        match progress {
-            Progress::Asked(record, begun) => {
-                self.asked = Some(Asked::of(*record));
-                match begun {
-                    Ok((head, body)) => self.begin(head, body),
-                    Err(error) => self.end(Err(error)),
-                }
-            }
-            Progress::Piece { data, is_last } => {
-                self.tape.push(data, self.readers.iter_mut().flatten());
-                let leave = !self.tape.is_whole() && self.detach();
-                let end = if is_last { self.end(Ok(())) } else { self.go_on() };
-                After { leave: end.leave || leave, ..end }
-            }
-            Progress::End(ended) => self.end(ended),
-        }
-    }
-
-    fn begin(&mut self, head: Parts, body: B) -> After<B> {
-        body.size_hint().exact().iter().for_each(|bytes| self.tape.expect(*bytes));
-        let leave = (head.status != StatusCode::OK || !self.tape.is_whole()) && self.detach();
-        self.head = Some(head);
-        let end = match body.is_end_stream() {
-            true => self.end(Ok(())),
-            false => {
-                let asking = self.source.replace(Box::new(Source::Flowing(body)));
-                After { _spent: asking, ..self.go_on() }
-            }
-        };
-        After { leave: end.leave || leave, ..end }
-    }
-
-    fn go_on(&self) -> After<B> {
-        After { ring: self.present > 1, leave: false, _spent: None }
     }
 }
 
