@@ -205,3 +205,36 @@ async fn a_plain_client_may_follow_a_stream_that_tells_its_usage() {
     assert_eq!(scene.reached(), 1);
     scene.settle().await;
 }
+
+#[tokio::test]
+async fn what_was_made_for_one_client_alone_is_not_shared() {
+    let saying = |name: &str, value: &str| {
+        let headers = [("Content-Type", "application/json"), (name, value)];
+        Answer::with(200, &headers, GOOD.as_bytes())
+    };
+    let table = [
+        ("a private one", saying("Cache-Control", "private")),
+        ("one that varies", saying("Vary", "X-User")),
+        ("an encoded one", Answer::gzip(GOOD)),
+    ];
+    for (what, answer) in table {
+        let scene = Scene::keeping("", answer.after(Duration::from_millis(600))).await;
+        let mut leader = scene.begin_chat(PLAIN).await;
+        let mut other = scene.begin_chat(PLAIN).await;
+        joined(&scene, 2.0).await;
+        let (leader, other) = (leader.response().await.unwrap(), other.response().await.unwrap());
+        assert_eq!((leader.status(), other.status()), (200, 200), "{what}");
+        assert_eq!(scene.reached(), 2, "{what}");
+        scene.settle().await;
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_beyond_every_clock_is_none() {
+    let scene = Scene::keeping("", Answer::json(GOOD)).await;
+    for seconds in ["1e18", "1.8e19"] {
+        let patient = scene.ask(&request("POST", CHAT, &[("x-weir-timeout", seconds)], PLAIN)).await;
+        assert_eq!(patient.status(), 200, "{seconds}");
+    }
+    scene.settle().await;
+}

@@ -14,7 +14,7 @@ use crate::exchange::cached::Bypass;
 use crate::exchange::{Api, ExchangeId, Facts, Name, Request};
 
 /// A key, cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     digest: [u8; 32],
     full: Arc<[u8]>,
@@ -212,6 +212,13 @@ impl Key {
     #[cfg(test)]
     pub(super) fn forged(&self, other: &Self) -> Self {
         Self { digest: self.digest, ..other.clone() }
+    }
+}
+
+/// Without the prompt and the credentials that the full key holds.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Key").field(&self.short()).finish()
     }
 }
 

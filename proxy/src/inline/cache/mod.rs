@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderName;
+use http::header;
 use http::response::Parts;
 
 pub use body::Body;
@@ -90,12 +91,21 @@ pub enum Found {
 pub struct Shareable {
     key: Key,
     form: Form,
+    control: Control,
 }
 
 impl Rules {
     /// The rules of a route that asks this engine first.
     pub fn new(policy: RoutePolicy, engine: Arc<dyn Engine>) -> Self {
         Self { vary: policy.vary_names(), policy, engine }
+    }
+
+    /// Whether an answer may be given to nobody but its own client: its engine says so, or it
+    /// is encoded as that one client asked.
+    fn is_private(&self, head: &Parts) -> bool {
+        let mut codings = head.headers.get_all(header::CONTENT_ENCODING).iter();
+        codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+            || control::forbids(&head.headers, &self.vary)
     }
 
     /// Whether anything is kept.
@@ -142,7 +152,7 @@ impl<B: Generated + 'static> Cache<B> {
                     record.cache.ticket = Some(Arc::new(Ticket::<B>::alone(self.store.clone(), rules.clone(), key)));
                     Found::Nothing
                 } else {
-                    Found::Shareable(Shareable { key, form })
+                    Found::Shareable(Shareable { key, form, control })
                 }
             }
             Err(cause) => {
@@ -157,26 +167,36 @@ impl<B: Generated + 'static> Cache<B> {
     }
 
     /// Shares the generation that an exchange may share, or leads it: then `ask` says how its
-    /// engine is asked, with a record of nobody's.
+    /// engine is asked, with a record of nobody's. Gives the answer instead where it has come
+    /// into the store since [`Self::find`] looked.
     pub fn join(
         &self,
         draft: &mut Draft,
         rules: &Arc<Rules>,
-        Shareable { key, form }: Shareable,
+        Shareable { key, form, control }: Shareable,
         ask: impl FnOnce(Box<Record>) -> Asking<B>,
-    ) -> Participant<B> {
-        let deadline = draft.request.deadline.map(|deadline| (draft.request.arrived + deadline).into());
+    ) -> Result<Participant<B>, Again> {
+        // A client may say more seconds than a clock can count: then it has no deadline.
+        let deadline = draft.request.deadline.and_then(|deadline| draft.request.arrived.checked_add(deadline));
         let wanted = Wanted {
             digest: *key.digest(),
             key: key.full_shared(),
             lanes: lanes(draft.request.api, form),
             limit_bytes: self.max_entry_bytes,
             lag_bytes: LAG_BYTES.max(self.max_entry_bytes),
-            deadline,
+            deadline: deadline.map(Into::into),
         };
         let joined = self.flights.join(wanted, || ask(draft.for_asking()));
         let participant = match joined {
-            Joined::Lead(participant) => participant,
+            Joined::Lead(participant) => {
+                // A flight that ended in between was in the store before it left its place, and
+                // nothing is asked before the participant is polled.
+                if let Ok((again, hit)) = self.again(&key, form, &control) {
+                    draft.cache = Cached { caching: Caching::Hit, hit: Some(hit), ticket: None };
+                    return Err(again);
+                }
+                participant
+            }
             Joined::Follow(participant) => {
                 draft.cache.caching = Caching::Collapsed;
                 participant
@@ -184,7 +204,7 @@ impl<B: Generated + 'static> Cache<B> {
         };
         let ticket = Ticket::shared(self.store.clone(), rules.clone(), key, participant.flight().clone());
         draft.cache.ticket = Some(Arc::new(ticket));
-        participant
+        Ok(participant)
     }
 
     /// Looks at how an answer begins: its engine may forbid to keep it.

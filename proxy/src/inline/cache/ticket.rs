@@ -36,9 +36,8 @@ impl<B> Ticket<B> {
         Self { store, rules, key, flight: Some(flight) }
     }
 
-    /// Ends the flight's time; whether that was still to be done. The first to decide decides
-    /// for all who shared.
-    fn close(&self) -> bool {
+    /// Whether it is still to be decided. The first to decide decides for all who shared.
+    fn decide(&self) -> bool {
         self.flight.as_ref().is_none_or(|flight| flight.decide())
     }
 
@@ -77,12 +76,14 @@ impl<B: Generated> Admit for Ticket<B> {
             return;
         }
         let judged = self.judge(record, read);
-        if !self.close() {
+        if !self.decide() {
             return;
         }
         if let Err(cause) = judged.and_then(|about| self.keep(record, about)) {
             self.store.reject(cause);
         }
+        // Not before it is in the store: at every moment it is found in one place or the other.
+        self.flight.iter().for_each(|flight| flight.close());
     }
 
     fn goes_on(&self) -> bool {

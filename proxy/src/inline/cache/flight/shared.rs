@@ -98,12 +98,9 @@ impl<B> Flight<B> {
         self.lock().tape.frozen()
     }
 
-    /// Says that it is known what becomes of the answer: nobody joins any more. Whether it was
-    /// not known before.
+    /// Says that it is known what becomes of the answer, as it was not before. Others join still.
     pub fn decide(&self) -> bool {
-        let was_known = std::mem::replace(&mut self.lock().decided, true);
-        self.close();
-        !was_known
+        !std::mem::replace(&mut self.lock().decided, true)
     }
 
     /// Whether the answer has come to its proper end.
@@ -247,6 +244,8 @@ impl<B: Generated> Turn<'_, B> {
             drop(core);
             // Not polled again here: a source that gives way to other tasks rings at once.
             cx.waker().wake_by_ref();
+            // Others may wait again since that ring: they must not depend on this one, which may leave.
+            self.flight.bell.ring();
         }
         true
     }
