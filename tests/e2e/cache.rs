@@ -211,6 +211,21 @@ async fn clients_whose_keys_are_the_engines_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_browser_may_read_a_hit_as_it_may_read_a_miss() {
+    let headers = [("Content-Type", "application/json"), ("Access-Control-Allow-Origin", "https://a"), ("X-Once", "1")];
+    let scene = Scene::certain(Answer::with(200, &headers, GOOD.as_bytes())).await;
+    let ask = async || scene.ask(&with(&[("Origin", "https://a")], CERTAIN)).await;
+    ask().await;
+    scene.holds(1).await;
+    let again = ask().await;
+    assert_hit(&again);
+    assert_eq!((again.header("access-control-allow-origin"), again.header("x-once")), (Some("https://a"), None));
+    let other = scene.ask(&with(&[("Origin", "https://b")], CERTAIN)).await;
+    assert_eq!(status(&other), "weir; fwd=miss");
+    scene.settle().await;
+}
+
+#[tokio::test]
 async fn a_stream_is_given_again_as_it_was_and_as_a_whole() {
     let asks = |extra: &str| format!(r#"{{"model":"m","messages":[],"temperature":0{extra}}}"#).into_bytes();
     let scene = Scene::certain(Answer::events(&chunks())).await;

@@ -85,6 +85,8 @@ async fn the_generation_goes_on_without_its_leader() {
         assert_eq!(scene.reached(), 1, "{stage}");
         scene.until_metric("weir_cache_entries", &[], 1.0).await;
         assert_eq!(scene.weir.metric("weir_tokens_total", &["kind=\"wasted\""]).await.unwrap_or(0.0), 0.0, "{stage}");
+        let made = scene.weir.metric("weir_tokens_total", &["kind=\"completion\""]).await;
+        assert!(made >= Some(1.0), "{stage}: somebody answers for what the engine made: {made:?}");
         scene.settle().await;
     }
 }

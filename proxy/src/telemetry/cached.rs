@@ -140,7 +140,7 @@ mod tests {
             prompt: "PROMPT".into(),
         };
         let hit = Hit { about: about.into(), age: Duration::from_secs(60) };
-        let cache = Cached { caching: Caching::Hit, hit: Some(hit), ticket: None };
+        let cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
         Record { cache, engine: None, attempts: Vec::new(), ..record() }
     }
 

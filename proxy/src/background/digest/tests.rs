@@ -274,7 +274,7 @@ fn a_hit_points_at_the_text_of_its_source_and_keeps_none() {
         prompt: String::new(),
     };
     let hit = Hit { about: Arc::new(about), age: Duration::from_secs(1) };
-    record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ticket: None };
+    record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
     let row = Digester::new(&Config::default(), "i").digest(&record, INCLUSION, &Plain, &mut nothing()).row;
     assert_eq!((row.cache.as_str(), row.cache_source, row.cache_age_us), ("hit", source.0, 1_000_000));
     assert_eq!((row.saved_prompt_tokens, row.saved_completion_tokens, row.saved_engine_us), (5, 9, 2000));

@@ -37,6 +37,8 @@ pub struct Scope<'a> {
     pub engine: u64,
     /// Which of several answers, see [`variant`].
     pub variant: u32,
+    /// Whether answers cut at their limit are taken ([`RoutePolicy::keep_cut`]).
+    pub keep_cut: bool,
     /// Headers that the route's policy adds ([`RoutePolicy::vary_names`]).
     pub vary: &'a [HeaderName],
     /// Larger requests are not looked at ([`super::Config::max_request_bytes`]).
@@ -141,7 +143,8 @@ pub fn key(request: &Request, scope: &Scope<'_>) -> Result<Key, Bypass> {
     {
         return Err(Bypass::Unclear);
     }
-    let Scope { tenant, route, tenant_epoch, route_epoch, engine, variant, vary, max_request_bytes: _ } = *scope;
+    let Scope { tenant, route, tenant_epoch, route_epoch, engine, variant, keep_cut, vary, max_request_bytes: _ } =
+        *scope;
     let mut full = Vec::with_capacity(body.len() + body.len() / 8 + 512);
     full.push(FORM);
     for text in [tenant.as_str(), route.as_str(), method.as_str(), target.as_str()] {
@@ -151,6 +154,7 @@ pub fn key(request: &Request, scope: &Scope<'_>) -> Result<Key, Bypass> {
     full.extend_from_slice(&tenant_epoch.to_le_bytes());
     full.extend_from_slice(&route_epoch.to_le_bytes());
     full.extend_from_slice(&variant.to_le_bytes());
+    full.push(keep_cut.into());
     // A name of no letters ends the headers that are there.
     for name in ALWAYS.iter().filter(|name| headers.contains_key(*name)) {
         values(&mut full, name, headers);

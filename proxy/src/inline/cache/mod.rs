@@ -137,12 +137,14 @@ impl<B: Generated + 'static> Cache<B> {
         if !rules.keeps() {
             return Ok(Found::Nothing);
         }
-        let control = Control::of(&record.request.headers);
+        let mut control = Control::of(&record.request.headers);
+        // Entries know the time that held when they were made; the route's may be shorter by now.
+        control.max_age = Some(control.max_age.map_or(*rules.policy.ttl, |age| age.min(*rules.policy.ttl)));
         let form = form_of(record);
         let found = self.key(record, rules, &control).map(|key| (self.again(&key, form, &control), key));
         let found = match found {
             Ok((Ok((again, hit)), _)) => {
-                record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ticket: None };
+                record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
                 return Ok(Found::Again(again));
             }
             Ok((Err(miss), key)) => {
@@ -179,6 +181,7 @@ impl<B: Generated + 'static> Cache<B> {
         // A client may say more seconds than a clock can count: then it has no deadline.
         let deadline = draft.request.deadline.and_then(|deadline| draft.request.arrived.checked_add(deadline));
         let wanted = Wanted {
+            exchange: draft.request.id,
             digest: *key.digest(),
             key: key.full_shared(),
             lanes: lanes(draft.request.api, form),
@@ -192,7 +195,7 @@ impl<B: Generated + 'static> Cache<B> {
                 // A flight that ended in between was in the store before it left its place, and
                 // nothing is asked before the participant is polled.
                 if let Ok((again, hit)) = self.again(&key, form, &control) {
-                    draft.cache = Cached { caching: Caching::Hit, hit: Some(hit), ticket: None };
+                    draft.cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
                     return Err(again);
                 }
                 participant
@@ -209,6 +212,11 @@ impl<B: Generated + 'static> Cache<B> {
 
     /// Looks at how an answer begins: its engine may forbid to keep it.
     pub fn begun(&self, record: &mut Record, rules: &Rules, begun: &Result<(Parts, Body<B>), Error>) {
+        if record.cache.ticket.is_some()
+            && let Ok((head, _)) = begun
+        {
+            record.cache.headers = entry::kept_headers(&head.headers);
+        }
         let forbids = |(head, _): &(Parts, _)| control::forbids(&head.headers, &rules.vary);
         if record.cache.ticket.is_some() && begun.as_ref().is_ok_and(forbids) {
             record.cache.ticket = None;
@@ -231,6 +239,7 @@ impl<B: Generated + 'static> Cache<B> {
             route_epoch: epochs.route(&record.route),
             engine: rules.engine.identity(),
             variant: key::variant(&record.request, &rules.policy),
+            keep_cut: rules.policy.keep_cut,
             vary: &rules.vary,
             max_request_bytes: self.max_request_bytes,
         };
@@ -242,7 +251,8 @@ impl<B: Generated + 'static> Cache<B> {
         let entry = self.store.lookup(key, now, control)?;
         let (body, events) = entry.in_form(form).ok_or(Miss::Form)?;
         let left = entry.remaining(now).unwrap_or_default();
-        Ok((Again { content_type: entry.content_type(form), body, events, left }, entry.hit(now)))
+        let (content_type, headers) = (entry.content_type(form), entry.answer.headers.clone());
+        Ok((Again { content_type, headers, body, events, left }, entry.hit(now)))
     }
 }
 

@@ -7,7 +7,7 @@ use http::response::Parts;
 
 use super::source::{Asked, Generated, Progress, Source};
 use super::tape::{Reader, Tape};
-use crate::exchange::{Error, Kind};
+use crate::exchange::{Error, ExchangeId, Kind};
 
 pub(super) struct Core<B> {
     /// None while somebody polls it, and after the end.
@@ -19,9 +19,24 @@ pub(super) struct Core<B> {
     pub(super) joinable: bool,
     /// Whether it is known what becomes of the answer.
     pub(super) decided: bool,
+    /// Who answers for what the engine does.
+    pub(super) bill: Bill,
+    /// The exchanges that took part, the one that began it first, as many as are remembered.
+    pub(super) exchanges: Vec<ExchangeId>,
     /// By seat; none where it is free.
     pub(super) readers: Vec<Option<Reader>>,
     pub(super) present: usize,
+}
+
+/// Which exchange answers for the engine's work, so that it is counted once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bill {
+    /// The one that began the generation.
+    Leader,
+    /// That one left before the end: the first other one that asks.
+    Open,
+    /// One that asked.
+    Taken,
 }
 
 /// What is left to do when the lock is free again.

@@ -15,14 +15,17 @@ use bytes::Bytes;
 use http::response::Parts;
 
 use super::bell::Bell;
-use super::core::{After, Core};
+use super::core::{After, Bill, Core};
 use super::source::{Asking, Generated, Progress, Source};
 use super::tape::{Reader, Tape};
 use super::{Lane, Shards, Slot, lock};
-use crate::exchange::{Error, Kind, Record};
+use crate::exchange::{Error, ExchangeId, Kind, Record};
 
 /// Seat of the participant that a flight begins with.
 pub(super) const LEADER: usize = 0;
+
+/// Exchanges of one generation that are remembered.
+const REMEMBERED: usize = 4096;
 
 /// One generation, shared by all that want it. Whoever holds it keeps it joinable after its
 /// end; only participants keep it running.
@@ -42,6 +45,15 @@ pub(super) struct Home<B> {
     pub(super) slot: Slot,
 }
 
+/// What a flight begins with.
+pub(super) struct Begin<B> {
+    pub(super) key: Arc<[u8]>,
+    pub(super) lane: Lane,
+    pub(super) home: Option<Home<B>>,
+    pub(super) asking: Asking<B>,
+    pub(super) tape: Tape,
+}
+
 /// The source while it is polled, outside of the lock.
 struct Turn<'a, B> {
     flight: &'a Flight<B>,
@@ -52,7 +64,8 @@ struct Turn<'a, B> {
 
 impl<B> Flight<B> {
     /// A flight with its leader on board.
-    pub(super) fn new(key: Arc<[u8]>, lane: Lane, home: Option<Home<B>>, asking: Asking<B>, tape: Tape) -> Self {
+    pub(super) fn new(wanted: Begin<B>, leader: ExchangeId) -> Self {
+        let Begin { key, lane, home, asking, tape } = wanted;
         let bell = Arc::new(Bell::default());
         let core = Core {
             source: Some(Box::new(Source::Asking(asking))),
@@ -62,6 +75,8 @@ impl<B> Flight<B> {
             ended: None,
             joinable: home.is_some(),
             decided: false,
+            bill: Bill::Leader,
+            exchanges: vec![leader],
             readers: vec![Some(Reader::default())],
             present: 1,
         };
@@ -103,6 +118,26 @@ impl<B> Flight<B> {
         !std::mem::replace(&mut self.lock().decided, true)
     }
 
+    /// Whether the exchange that began the generation left it to others.
+    pub fn was_handed_over(&self) -> bool {
+        self.lock().bill != Bill::Leader
+    }
+
+    /// Takes over to answer for the engine's work, where nobody else does.
+    pub fn take_bill(&self) -> bool {
+        let mut core = self.lock();
+        let is_open = core.bill == Bill::Open;
+        if is_open {
+            core.bill = Bill::Taken;
+        }
+        is_open
+    }
+
+    /// The exchanges that took part, the one that began it first; at most 4,096 are remembered.
+    pub fn exchanges(&self) -> Vec<ExchangeId> {
+        self.lock().exchanges.clone()
+    }
+
     /// Whether the answer has come to its proper end.
     pub fn has_ended_well(&self) -> bool {
         matches!(self.lock().ended, Some(Ok(())))
@@ -127,12 +162,15 @@ impl<B> Flight<B> {
     }
 
     /// Takes a seat, if the flight can be joined and the key is the same.
-    pub(super) fn enter(&self, key: &[u8]) -> Option<usize> {
+    pub(super) fn enter(&self, key: &[u8], exchange: ExchangeId) -> Option<usize> {
         let mut core = self.lock();
         if !core.joinable || *self.key != *key {
             return None;
         }
         core.present += 1;
+        if core.exchanges.len() < REMEMBERED {
+            core.exchanges.push(exchange);
+        }
         let reader = Some(Reader::default());
         let free = core.readers.iter().position(Option::is_none).unwrap_or(core.readers.len());
         match core.readers.get_mut(free) {
@@ -149,6 +187,9 @@ impl<B> Flight<B> {
         let mut core = self.lock();
         core.readers[seat] = None;
         core.present -= 1;
+        if seat == LEADER && core.bill == Bill::Leader && core.present > 0 && core.ended.is_none() {
+            core.bill = Bill::Open;
+        }
         if core.present == 0 && core.ended.is_none() {
             let after = core.end(Err(Error::new(Kind::ClientLeft, "every client closed its connection")));
             drop(core);

@@ -331,7 +331,15 @@ pub(super) fn gauge() -> prometheus::IntGauge {
 
 pub(super) fn wanted(key: &'static str) -> Wanted {
     let key = key.as_bytes().into();
-    Wanted { digest: [7; 32], key, lanes: &[Lane::Stream], limit_bytes: 1 << 20, lag_bytes: 1 << 20, deadline: None }
+    Wanted {
+        exchange: crate::exchange::ExchangeId(Uuid::nil()),
+        digest: [7; 32],
+        key,
+        lanes: &[Lane::Stream],
+        limit_bytes: 1 << 20,
+        lag_bytes: 1 << 20,
+        deadline: None,
+    }
 }
 
 /// Joins; the script is the new source's, if there is one.
