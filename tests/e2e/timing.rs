@@ -1,0 +1,143 @@
+//! What a tenant can learn by a clock: nothing of what another tenant has asked.
+//!
+//! B asks in pairs, what A has asked before and what nobody ever has, in an order that is
+//! drawn for each pair, over one connection. Were both equally fast, each difference would be
+//! as likely above zero as below, whatever else the machine does meanwhile; Wilcoxon's
+//! signed-rank test then gives |z| > 3.89 once in 10,000 runs (Wilcoxon, Individual
+//! comparisons by ranking methods, 1945; normal for so many pairs). The same figure of a
+//! tenant's own hits shows that the test can see one.
+
+use std::time::Duration;
+
+use harness::client::request;
+use harness::{Answer, Client};
+
+use crate::scene::{CHAT, Scene, timed};
+
+const PAIRS: usize = 400;
+/// Two-sided, once in 10,000.
+const LIMIT: f64 = 3.89;
+const GOOD: &str = r#"{"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+
+/// One tenant's connection.
+struct Tenant {
+    client: Client,
+    key: &'static str,
+}
+
+/// Times in microseconds of pairs: of what may be known, and of what nobody has asked.
+type Pair = (f64, f64);
+
+impl Tenant {
+    async fn of(scene: &Scene, key: &'static str) -> Self {
+        Self { client: scene.client().await, key }
+    }
+
+    /// The time of one answer, and what the cache says of it.
+    async fn ask(&mut self, scene: &Scene, word: &str, number: usize) -> (f64, String) {
+        let body =
+            format!(r#"{{"model":"m","temperature":0,"messages":[{{"role":"user","content":"{word} {number:05}"}}]}}"#);
+        let bytes = request("POST", CHAT, &[("Authorization", &format!("Bearer {}", self.key))], body.as_bytes());
+        scene.asking(1);
+        let (response, took) = timed(async {
+            self.client.send(&bytes).await.unwrap();
+            self.client.response().await.unwrap()
+        })
+        .await;
+        assert_eq!((response.status(), response.text().as_str()), (200, GOOD));
+        (took.as_secs_f64() * 1e6, response.header("cache-status").unwrap().to_owned())
+    }
+}
+
+async fn scene(answer: Answer) -> Scene {
+    let hash = |key: &str| blake3::hash(key.as_bytes()).to_string();
+    let rest =
+        format!("[tenants.a]\nkey_hashes = [\"{}\"]\n[tenants.b]\nkey_hashes = [\"{}\"]", hash("ka"), hash("kb"));
+    Scene::keeping(&rest, answer).await
+}
+
+/// `first` asks everything that is known; then `second` asks each of it beside what nobody
+/// has asked. What is known must come as `expected`.
+async fn measure(scene: &Scene, first: &'static str, second: &'static str, expected: &str) -> Vec<Pair> {
+    let mut tenant = Tenant::of(scene, first).await;
+    for number in 0..PAIRS {
+        assert_eq!(tenant.ask(scene, "known", number).await.1, "weir; fwd=miss");
+    }
+    scene.until_metric("weir_cache_entries", &[], PAIRS as f64).await;
+    let mut tenant = Tenant::of(scene, second).await;
+    let mut pairs = Vec::new();
+    for number in 0..PAIRS {
+        let known_first = blake3::hash(&number.to_le_bytes()).as_bytes()[0] & 1 == 0;
+        let words = if known_first { ["known", "never"] } else { ["never", "known"] };
+        let mut times = [0.0; 2];
+        for word in words {
+            let (took, status) = tenant.ask(scene, word, number).await;
+            let expected = if word == "known" { expected } else { "weir; fwd=miss" };
+            assert!(status.starts_with(expected), "{word} {number}: {status}");
+            times[usize::from(word == "never")] = took;
+        }
+        pairs.push((times[0], times[1]));
+    }
+    pairs
+}
+
+/// Wilcoxon's signed-rank statistic of the differences, as a standard normal value where
+/// there is none to be seen. Equal sizes share their mean rank.
+fn signed_rank(pairs: &[Pair]) -> f64 {
+    let mut differences: Vec<f64> = pairs.iter().map(|(a, b)| a - b).filter(|d| *d != 0.0).collect();
+    differences.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
+    let (mut above, mut variance, mut rank) = (0.0, 0.0, 0.0);
+    for ties in differences.chunk_by(|a, b| a.abs() == b.abs()) {
+        let mean = rank + (ties.len() as f64 + 1.0) / 2.0;
+        above += mean * ties.iter().filter(|d| **d > 0.0).count() as f64;
+        variance += mean * mean * ties.len() as f64 / 4.0;
+        rank += ties.len() as f64;
+    }
+    if variance == 0.0 { 0.0 } else { (above - rank * (rank + 1.0) / 4.0) / variance.sqrt() }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn tell(what: &str, pairs: &[Pair]) -> f64 {
+    let (known, never) = (median(pairs.iter().map(|pair| pair.0)), median(pairs.iter().map(|pair| pair.1)));
+    let difference = median(pairs.iter().map(|(a, b)| a - b));
+    let z = signed_rank(pairs);
+    println!(
+        "{what}: median {known:.0} us, of what nobody asked {never:.0} us, of differences {difference:.1} us, z = {z:.2}"
+    );
+    z
+}
+
+#[tokio::test]
+async fn a_tenant_cannot_learn_by_timing_what_another_has_asked() {
+    let scene = scene(Answer::json(GOOD)).await;
+    let pairs = measure(&scene, "ka", "kb", "weir; fwd=miss").await;
+    let z = tell("what another tenant asked", &pairs);
+    assert!(z.abs() < LIMIT, "z = {z}: a tenant can tell what another has asked");
+    assert_eq!(scene.reached(), 3 * PAIRS);
+    scene.settle().await;
+}
+
+#[tokio::test]
+async fn its_own_hits_are_seen_by_the_same_test() {
+    let scene = scene(Answer::json(GOOD).after(Duration::from_millis(2))).await;
+    let pairs = measure(&scene, "kb", "kb", "weir; hit").await;
+    let z = tell("what the tenant asked itself", &pairs);
+    assert!(z < -LIMIT, "z = {z}: the test above could not see a hit");
+    assert_eq!(scene.reached(), 2 * PAIRS);
+    scene.settle().await;
+}
+
+#[test]
+fn the_statistic_is_the_one_of_the_books() {
+    let signs = |signs: &[f64]| signs.iter().map(|d| (d.max(0.0), (-d).max(0.0))).collect::<Vec<_>>();
+    // W+ = 1 + 2 + 4 = 7 of 15, mean 7.5, variance 55 / 4.
+    assert!((signed_rank(&signs(&[1.0, 2.0, -3.0, 4.0, -5.0])) + 0.5 / 13.75_f64.sqrt()).abs() < 1e-12);
+    // Two of equal size share rank 1.5 and a pair without difference does not count.
+    assert!((signed_rank(&signs(&[1.0, -1.0, 2.0, 0.0])) - 1.5 / (13.5_f64 / 4.0).sqrt()).abs() < 1e-12);
+    assert_eq!(signed_rank(&[]), 0.0);
+}
