@@ -7,9 +7,12 @@
 #![allow(clippy::print_stdout, reason = "figures of a run, shown with --nocapture")]
 
 mod bytes;
+mod cache;
 mod clients;
 mod console;
 mod demo;
+#[path = "../wire/fixture.rs"]
+mod fixture;
 mod hangup;
 mod records;
 mod relay;
