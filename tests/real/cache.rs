@@ -17,7 +17,7 @@ async fn the_clients_for_python_get_the_same_from_the_cache_in_either_form() {
     let alone = alone().await;
     let weir = weir(&alone).await;
     run_checks(script("cache_clients.py").args(places(&alone, &weir)), &weir).await;
-    assert_eq!(calls(&weir).await, 9.0, "two prompts of four shapes, and one list of embeddings");
+    assert_eq!(calls(&weir).await, 10.0, "two prompts of four shapes, a stream without usage, a list of embeddings");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
     cache_clients.py <engine> <weir>
 
-Base URLs without /v1. Each prompt costs one call of the engine through Weir: nine in all,
+Base URLs without /v1. Each prompt costs one call of the engine through Weir: ten in all,
 which `cache.rs` counts.
 """
 
@@ -10,8 +10,8 @@ import sys
 
 import anthropic
 import openai
-from checks import bare, check, end
-from kept import (CHAT, COMPLETION, MESSAGES, RESPONSES, RESPONSES_EVENTS, kept, plain_then_streamed,
+from checks import bare, check, end, raises
+from kept import (CHAT, COMPLETION, MESSAGES, RESPONSES, RESPONSES_EVENTS, kept, lean, plain_then_streamed,
                   streamed_then_plain, until_kept)
 
 engine, weir = sys.argv[1:3]
@@ -30,7 +30,7 @@ def chat(prompt: str) -> dict:
 
 
 def completion(prompt: str) -> dict:
-    return {**PLAIN, "prompt": prompt, "max_tokens": 12}
+    return {**PLAIN, "prompt": prompt, "max_tokens": 12, "logprobs": 2}
 
 
 def responses(prompt: str) -> dict:
@@ -52,6 +52,7 @@ def every_shape() -> None:
     for what, shape, ask, beside, client in table:
         first = plain_then_streamed(what, shape, client, ask(RIVERS))
         check("12" in str(first["usage"]), f"{what}: usage is told", first)
+        check(("logprobs" in str(first)) == ("logprobs" in ask(RIVERS)), f"{what}: probabilities are told", first)
         # The prompt is now in the engine's cache, so that all answers count the same tokens as cached.
         shape.plain(beside, ask(TOWNS))
         streamed = RESPONSES_EVENTS if what == "responses" else shape
@@ -75,6 +76,17 @@ def usage_where_asked_for() -> None:
             check(all(chunk.choices for chunk in bare), f"{what}: and no chunk without a choice", bare)
 
 
+def nothing_is_made_up() -> None:
+    """A stream that told no usage cannot be what owes one."""
+    ask = chat("Name two seas.")
+    first = lean(list(through.chat.completions.create(**ask, stream=True)))
+    again = until_kept(lambda: lean(list(kept(through).chat.completions.create(**ask, stream=True))))
+    check(again == first, "without usage: the kept stream is the first", again)
+    for what, more in (("plain", {}), ("stream with usage", {"stream": True, "stream_options": {"include_usage": True}})):
+        fault = raises(f"without usage: no {what}", openai.APIStatusError, lambda: kept(through).chat.completions.create(**ask, **more))
+        check(fault is not None and fault.status_code == 504, f"without usage: no {what} is kept", fault)
+
+
 def bytes_and_headers() -> None:
     """Kept answers in the form in which they came are the very bytes, and say what they are."""
     first = through.embeddings.with_raw_response.create(model="smollm2", input=["water", "stone"])
@@ -95,5 +107,6 @@ def bytes_and_headers() -> None:
 
 every_shape()
 usage_where_asked_for()
+nothing_is_made_up()
 bytes_and_headers()
 end()

@@ -44,6 +44,13 @@ def whole(what: str, readers: list) -> None:
     check({reader.usage.completion_tokens for reader in readers} == {MAX_TOKENS}, f"{what}: with the usage")
 
 
+async def in_one_piece(ask: dict) -> tuple:
+    plain = {key: value for key, value in ask.items() if not key.startswith("stream")}
+    async with openai.AsyncOpenAI(base_url=f"{sys.argv[1]}/v1", api_key="sk-team", max_retries=0) as client:
+        raw = await client.chat.completions.with_raw_response.create(**plain)
+        return raw.headers["cache-status"], raw.parse()
+
+
 async def all_at_once() -> None:
     readers = [Reader("Tell a long story about a river.") for _ in range(CLIENTS)]
     await asyncio.gather(*(reader.reading for reader in readers))
@@ -57,12 +64,18 @@ async def the_first_leaves() -> None:
     await first.begun.wait()
     others = [Reader("Tell a long story about a stone.") for _ in range(CLIENTS - 1)]
     await asyncio.gather(*(reader.begun.wait() for reader in others))
+    plain = asyncio.create_task(in_one_piece(others[0].ask))
     check(first.status == "weir; fwd=miss" and first.finish is None, "left: the first leads, and is amid", first.status)
     first.reading.cancel()
     await asyncio.gather(*(reader.reading for reader in others))
     check(first.reading.cancelled() and first.finish is None, "left: the first has left", first.finish)
     whole("left", others)
     check({reader.status for reader in others} == {"weir; fwd=miss; collapsed"}, "left: the others followed")
+    status, answer = await plain
+    # It may also have come when all was told.
+    check(status.startswith(("weir; fwd=miss; collapsed", "weir; hit")), "left: one followed in one piece", status)
+    check(answer.choices[0].message.content == others[0].text, "left: and has the same text", answer)
+    check(answer.usage == others[0].usage, "left: and the same usage", answer)
     check(others[0].text.startswith(first.text), "left: it had read the same", first.text)
 
 

@@ -60,15 +60,16 @@ def chat_stream(client, ask: dict) -> object:
 
 
 def completion_stream(client, ask: dict) -> dict:
-    """There is no collector for these: the texts joined, and of all else what came last."""
-    whole, text, choice = {}, "", {}
+    """There is no collector for these: texts and log-probabilities joined, all else as it was told first."""
+    whole, text, probabilities, choice = {}, "", [], {}
     for chunk in client.completions.create(**ask, stream=True, stream_options={"include_usage": True}):
         told = lean(chunk)
         for part in told.pop("choices", []):
-            text += part.get("text", "")
+            text += part.pop("text", "")
+            probabilities += part.pop("logprobs", {}).get("content", [])
             choice |= part
-        whole |= told
-    return {**whole, "choices": [{**choice, "text": text}]}
+        whole = told | whole
+    return {**whole, "choices": [{**choice, "text": text, "logprobs": {"content": probabilities}}]}
 
 
 def responses_stream(client, ask: dict) -> object:
