@@ -7,35 +7,14 @@
 
 import { createRequire } from "node:module";
 import path from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
+import { check, end, KEPT, lean, NATURAL, untilKept } from "./kept.mjs";
 
 const [engine, weir, modules] = process.argv.slice(2);
 const OpenAI = createRequire(path.join(modules, "..", "package.json"))("openai");
 const client = (address, defaultHeaders) => new OpenAI({ baseURL: `${address}/v1`, apiKey: "sk-team", maxRetries: 0, defaultHeaders });
-const [direct, through, kept] = [client(engine), client(weir), client(weir, { "Cache-Control": "only-if-cached" })];
+const [direct, through, kept] = [client(engine), client(weir), client(weir, KEPT)];
 const [RIVERS, TOWNS] = ["Name two rivers of Europe.", "Name two towns of Norway."];
-const PATIENCE_MS = 30_000;
-
-let failed = 0;
-function check(holds, what, seen = "") {
-  failed += holds ? 0 : 1;
-  console.log(`${holds ? "ok  " : "FAIL"} ${what}${holds ? "" : `: ${JSON.stringify(seen)}`}`);
-}
-// What the collector adds, or does not carry from chunks; with ids and moments, what is made anew for each answer.
-const COLLECTED = new Set(["parsed", "timings", "output_text", "object"]);
-const NATURAL = new Set([...COLLECTED, "id", "created", "created_at", "completed_at"]);
-const lean = (value, without = COLLECTED) =>
-  JSON.parse(JSON.stringify(value, (key, held) => (without.has(key) || held === null || (Array.isArray(held) && !held.length) ? undefined : held)));
-async function untilKept(ask) {
-  for (const began = Date.now(); ; await pause(10)) {
-    try {
-      return await ask();
-    } catch (fault) {
-      if (fault.status !== 504 || Date.now() - began > PATIENCE_MS) throw fault;
-    }
-  }
-}
 
 const chat = (prompt) => ({ model: "smollm2", temperature: 0, seed: 7, cache_prompt: false, max_tokens: 12, messages: [{ role: "user", content: prompt }] });
 const response = (prompt) => ({ model: "smollm2", temperature: 0, max_output_tokens: 12, input: prompt });
@@ -68,4 +47,4 @@ for (const [what, plain, collected, streamed] of shapes) {
 }
 const { response: head } = await through.chat.completions.create(chat(RIVERS)).withResponse();
 check(head.headers.get("cache-status")?.startsWith("weir; hit; ttl="), "a hit says so", head.headers.get("cache-status"));
-process.exit(failed ? 1 : 0);
+end();

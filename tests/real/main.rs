@@ -11,6 +11,7 @@ mod cache;
 mod clients;
 mod console;
 mod demo;
+#[allow(dead_code, reason = "the suite of the wire uses all of it")]
 #[path = "../wire/fixture.rs"]
 mod fixture;
 mod hangup;
