@@ -57,6 +57,7 @@ fn answers() -> Vec<(&'static str, &'static str, Said)> {
         ("responses", "reasoning_text,France", real("vllm/responses")),
         ("responses", "summary_text,function_call,Paris", real("openai/responses")),
         ("responses", "function_call,Paris,Lyon,logprobs", Said::plain(&whole_response())),
+        ("responses", "function_call,Paris,Lyon,call_id", Said::plain(&calls_without_id())),
         ("responses", "reasoning_text,France", real("vllm/responses_stream")),
         ("responses", "summary_text,function_call,Paris", real("openai/responses_stream")),
         ("messages", "thinking,signature,tool_use,Paris", real("vllm/messages")),
@@ -74,8 +75,10 @@ async fn tool_calls_reasoning_and_probabilities_come_again_in_either_form() {
 
 #[tokio::test]
 async fn and_so_they_do_for_the_client_for_javascript() {
-    // Its collector keeps only the last piece of reasoning, or refuses it, in vLLM's and SGLang's own streams.
-    let readable = |members: &str, said: &Said| !(said.is_stream && members.contains("reasoning"));
+    // As from the engines themselves, its collector keeps only the last piece of SGLang's reasoning,
+    // and refuses vLLM's, and calls that have no id but a `call_id`, which llama.cpp gives.
+    let readable =
+        |members: &str, said: &Said| !(said.is_stream && members.contains("reasoning") || members.contains("call_id"));
     let scripted = Scripted::start(|api, members, said| api != "messages" && readable(members, said)).await;
     let modules = there(&Places::get().test_node_modules, "test-tools");
     let mut command = Command::new("node");
@@ -190,6 +193,15 @@ fn whole_response() -> Value {
             "output_tokens_details": {"reasoning_tokens": 2}, "total_tokens": 16,
         },
     })
+}
+
+/// As llama.cpp gives calls: with a `call_id` only.
+fn calls_without_id() -> Value {
+    let mut response = whole_response();
+    for item in response["output"].as_array_mut().unwrap().iter_mut().filter(|item| item["type"] == "function_call") {
+        item.as_object_mut().unwrap().remove("id");
+    }
+    response
 }
 
 fn whole_message() -> Value {
