@@ -107,9 +107,11 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 fn tell(what: &str, pairs: &[Pair]) -> f64 {
     let (known, never) = (median(pairs.iter().map(|pair| pair.0)), median(pairs.iter().map(|pair| pair.1)));
     let difference = median(pairs.iter().map(|(a, b)| a - b));
+    let deviation = median(pairs.iter().map(|(a, b)| (a - b - difference).abs()));
     let z = signed_rank(pairs);
     println!(
-        "{what}: median {known:.0} us, of what nobody asked {never:.0} us, of differences {difference:.1} us, z = {z:.2}"
+        "{what}: median {known:.0} us, of what nobody asked {never:.0} us, \
+         of differences {difference:.1} us (median deviation {deviation:.0} us), z = {z:.2}"
     );
     z
 }
