@@ -55,8 +55,12 @@ class Shape:
 
 def chat_stream(client, ask: dict) -> object:
     with client.chat.completions.stream(**ask, stream_options={"include_usage": True}) as stream:
+        done = [event.index for event in stream if event.type == "tool_calls.function.arguments.done"]
         # Not its final completion, which it refuses to give where an answer was cut at its limit.
-        return stream.until_done().current_completion_snapshot
+        whole = stream.current_completion_snapshot
+    calls = [call.index for choice in whole.choices for call in choice.message.tool_calls or []]
+    check(done == calls, "each call of a chat's stream is told to be done", (done, calls))
+    return whole
 
 
 def completion_stream(client, ask: dict) -> dict:
