@@ -240,3 +240,23 @@ async fn a_deadline_beyond_every_clock_is_none() {
     }
     scene.settle().await;
 }
+
+#[tokio::test]
+async fn a_generation_is_never_shared_with_another_tenant() {
+    let hash = |key: &str| blake3::hash(key.as_bytes()).to_string();
+    let rest =
+        format!("[tenants.a]\nkey_hashes = [\"{}\"]\n[tenants.b]\nkey_hashes = [\"{}\"]", hash("ka"), hash("kb"));
+    let scene = Scene::keeping(&rest, begun().stall()).await;
+    let mut clients = Vec::new();
+    for (number, key) in ["ka", "kb"].into_iter().enumerate() {
+        let mut client = scene.client().await;
+        scene.asking(1);
+        let bearer = format!("Bearer {key}");
+        client.send(&request("POST", CHAT, &[("Authorization", &bearer)], STREAM)).await.unwrap();
+        scene.engine().request(number).await;
+        assert_eq!(client.head().await.unwrap().header("cache-status"), Some("weir; fwd=miss"), "{key}");
+        clients.push(client);
+    }
+    clients.into_iter().for_each(Client::hang_up);
+    scene.settle().await;
+}

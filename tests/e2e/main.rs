@@ -26,3 +26,4 @@ mod scene;
 mod spans;
 mod tenants;
 mod timeouts;
+mod timing;

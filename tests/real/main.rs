@@ -1,5 +1,6 @@
 //! Weir in front of a real engine: llama.cpp, the embedded ClickHouse, the official clients,
-//! a real browser and the demo. Nothing scripted stands in for anything here.
+//! a real browser and the demo. Nothing scripted stands in for anything here, but for answers
+//! that the small model cannot give (`cache`).
 //!
 //! The engine has two slots and one thread: one test at a time has it (`scene`).
 
@@ -7,9 +8,13 @@
 #![allow(clippy::print_stdout, reason = "figures of a run, shown with --nocapture")]
 
 mod bytes;
+mod cache;
 mod clients;
 mod console;
 mod demo;
+#[allow(dead_code, reason = "the suite of the wire uses all of it")]
+#[path = "../wire/fixture.rs"]
+mod fixture;
 mod hangup;
 mod records;
 mod relay;
