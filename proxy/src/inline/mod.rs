@@ -132,7 +132,7 @@ fn look_up(path: &Arc<Path>, policy: &Policy, draft: &mut Draft, commit: &engine
     let (asked, plan, commit) = (path.clone(), policy.plan.clone(), commit.clone());
     let asking = |record| -> cache::Asking<Generation> { Box::pin(ask(asked, plan, record, commit)) };
     let joined = path.cache.join(draft, &policy.cache, shareable, asking);
-    Ok(joined.map_or_else(Looked::Again, Looked::Share))
+    Ok(joined.map_or_else(|again| Looked::Again(*again), Looked::Share))
 }
 
 /// Shares a generation where one may be shared, and has its own where not.

@@ -177,7 +177,7 @@ impl<B: Generated + 'static> Cache<B> {
         rules: &Arc<Rules>,
         Shareable { key, form, control }: Shareable,
         ask: impl FnOnce(Box<Record>) -> Asking<B>,
-    ) -> Result<Participant<B>, Again> {
+    ) -> Result<Participant<B>, Box<Again>> {
         // A client may say more seconds than a clock can count: then it has no deadline.
         let deadline = draft.request.deadline.and_then(|deadline| draft.request.arrived.checked_add(deadline));
         let wanted = Wanted {
@@ -196,7 +196,7 @@ impl<B: Generated + 'static> Cache<B> {
                 // nothing is asked before the participant is polled.
                 if let Ok((again, hit)) = self.again(&key, form, &control) {
                     draft.cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
-                    return Err(again);
+                    return Err(Box::new(again));
                 }
                 participant
             }
