@@ -37,6 +37,7 @@ fn chat(what: &str, repeats: usize) {
         route_epoch: 0,
         engine: 7,
         variant: 0,
+        keep_cut: false,
         vary: &[],
         max_request_bytes: Config::default().max_request_bytes(),
     };
@@ -113,6 +114,8 @@ fn answer(key: weir::inline::cache::Key, tenant: &Name, route: &Name) -> Answer 
     Answer {
         key,
         content_type: http::HeaderValue::from_static("application/json"),
+        headers: http::HeaderMap::new(),
+        exchanges: Vec::new(),
         body: Bytes::from_static(b"{}"),
         form: Form::Plain,
         events: 0,

@@ -67,7 +67,8 @@ export function cacheParts({ address, open, enter, shot, fits, check }) {
     const all = await rows(page).count();
     await page.keyboard.press("/");
     check(await page.evaluate(() => document.activeElement.name === "text"), "/ goes to the search");
-    const word = (await rows(page).first().locator(".c-what").innerText()).split(/\s+/).find((part) => /^\p{L}{5,}$/u.test(part)) ?? "a";
+    const prompts = await page.locator("#list td.c-what").allInnerTexts();
+    const word = prompts.flatMap((prompt) => prompt.split(/\s+/)).find((part) => /^\p{L}{5,}$/u.test(part)) ?? "e";
     await page.keyboard.type(word.toUpperCase());
     await page.waitForFunction((text) => new URLSearchParams(location.search).get("text") === text, word.toUpperCase());
     await page.waitForFunction((word) => [...document.querySelectorAll("#list td.c-what")].every((cell) => cell.textContent.includes(word)), word);

@@ -7,12 +7,12 @@ use harness::wire::{Framing, Head, chunk, gzip};
 use harness::{Answer, Client};
 
 use crate::fixture::{self, Message};
-use crate::scene::{CHAT, DONE, PLAIN, STREAM, Scene, TOKEN};
+use crate::scene::{CHAT, DONE, PLAIN, STREAM, Scene, TOKEN, Text};
 
 /// Belong to one connection, or are written anew for each.
 const OF_A_CONNECTION: [&str; 5] = ["connection", "keep-alive", "transfer-encoding", "content-length", "host"];
 /// What Weir adds.
-const ADDED: [&str; 4] = ["date", "traceparent", "x-weir-exchange", "x-weir-attempts"];
+const ADDED: [&str; 5] = ["date", "traceparent", "x-weir-exchange", "x-weir-attempts", "cache-status"];
 
 /// Names in lower case and values, sorted; duplicates stay.
 fn lasting(head: &Head) -> Vec<(String, String)> {
@@ -73,7 +73,7 @@ fn as_sent(message: &Message, row: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn every_recorded_exchange_passes_in_every_framing() {
-    let scene = Scene::plain().await;
+    let scene = Scene::with(1, Text { rest: "[cache]\nmax_bytes = 0", ..Text::default() }).await;
     for id in fixture::all() {
         let (sent, answered) = fixture::load(&id);
         let content_type = if answered.is_stream() { "text/event-stream" } else { "application/json" };

@@ -6,9 +6,8 @@
 //! telephone numbers by their form or by the words before them.
 //! What it must not know: where the text comes from and what is done with a find.
 //!
-//! How the pass stays cheap: a table marks the few bytes at which a find can be
-//! recognised (`@`, digits, the `_` of `ghp_`, the `J` of `eyJ` ...); every other byte
-//! costs one look-up. A recogniser looks back and ahead by bounded amounts only.
+//! How the pass stays cheap: only the few bytes at which a find can be recognised are looked
+//! at one by one ([`triggers`]). A recogniser looks back and ahead by bounded amounts only.
 
 mod email;
 mod numbers;
@@ -16,8 +15,11 @@ mod phone;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod triggers;
 
 use serde::{Deserialize, Serialize};
+
+use triggers::{Trigger, Triggers};
 
 /// What a find is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -78,35 +80,8 @@ struct Place<'a> {
     at: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Trigger {
-    None,
-    At,
-    Digit,
-    Secret,
-}
-
 /// Shortest find there is: `a@b.co`.
 const SHORTEST: usize = 6;
-
-const TRIGGERS: [Trigger; 256] = triggers();
-
-const fn triggers() -> [Trigger; 256] {
-    let mut table = [Trigger::None; 256];
-    let mut digit = b'0';
-    while digit <= b'9' {
-        table[digit as usize] = Trigger::Digit;
-        digit += 1;
-    }
-    table[b'@' as usize] = Trigger::At;
-    let secret = b"-_=:AJB";
-    let mut i = 0;
-    while i < secret.len() {
-        table[secret[i] as usize] = Trigger::Secret;
-        i += 1;
-    }
-    table
-}
 
 /// Finds secrets and personal data. Spans are byte offsets into `text`, sorted, apart.
 pub fn find(text: &str) -> Vec<Span> {
@@ -115,13 +90,14 @@ pub fn find(text: &str) -> Vec<Span> {
     if bytes.len() < SHORTEST {
         return spans;
     }
+    let mut triggers = Triggers::of(bytes);
     let mut place = Place { text, from: 0, at: 0 };
-    while let Some(ahead) = bytes[place.at..].iter().position(|byte| TRIGGERS[*byte as usize] != Trigger::None) {
-        place.at += ahead;
-        let step = match TRIGGERS[bytes[place.at] as usize] {
+    while let Some(at) = triggers.from(place.at) {
+        place.at = at;
+        let step = match Trigger::of(bytes[at]) {
             Trigger::At => email::look(place),
             Trigger::Digit => numbers::look(place),
-            Trigger::Secret | Trigger::None => secrets::look(place),
+            Trigger::Secret => secrets::look(place),
         };
         match step {
             Step::Resume(at) => place.at = at.max(place.at + 1),
@@ -130,9 +106,6 @@ pub fn find(text: &str) -> Vec<Span> {
                 place.from = span.end;
                 place.at = span.end.max(place.at);
             }
-        }
-        if place.at >= bytes.len() {
-            break;
         }
     }
     spans

@@ -97,6 +97,11 @@ fn underscored(place: Place<'_>) -> Option<(usize, usize)> {
         ("whsec_", 20),
     ];
     let after = place.at + 1;
+    // Most underscores stand in a name of a program's: two letters tell nearly all of them.
+    let ends = place.bytes().get(place.at.checked_sub(2)?..place.at)?;
+    if !matches!(ends, b"hp" | b"ho" | b"hu" | b"hs" | b"hr" | b"at" | b"hf" | b"pm" | b"ve" | b"st" | b"ec") {
+        return None;
+    }
     let (prefix, least) = PREFIXES.iter().find(|(prefix, _)| prefixed(place, after, prefix).is_some())?;
     let end = place.run(after, LIMIT, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
     (end - after >= *least).then_some((after - prefix.len(), end))

@@ -85,6 +85,15 @@ const BAD: &[(&str, &[&str])] = &[
         "bad_size.toml",
         &["2:1: spool.max_bytes: '2GB' is no size; write bytes as a number, or KiB, MiB or GiB, as in \"64MiB\""],
     ),
+    (
+        "cache_that_cannot_keep.toml",
+        &[
+            "3:1: cache.max_entry_bytes: is 2MiB, more than `max_bytes` (1MiB); lower it, or raise `max_bytes`",
+            "13:1: routes[0].cache.ttl: is 0; say `mode = \"off\"` to keep nothing",
+            "14:1: routes[0].cache.variants: has no effect where only one answer can come; say `mode = \"all\"`, or leave it out",
+            "15:9: routes[0].cache.vary[0]: 'x user' is no header name; correct it",
+        ],
+    ),
     ("per_cent.toml", &["2:1: sample.rate: 10 is no ratio; write a number from 0.0 to 1.0"]),
     (
         "bad_address.toml",

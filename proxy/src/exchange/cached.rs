@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use super::completion::Completion;
 use super::{ExchangeId, Record};
@@ -230,6 +230,8 @@ pub struct Cached {
     pub caching: Caching,
     /// The answer that was given again; none but for hits.
     pub hit: Option<Hit>,
+    /// Headers of the engine's answer that are to be given again with it.
+    pub headers: HeaderMap,
     /// Who waits for what the background reads in the answer; none where it will not be kept.
     pub ticket: Option<Arc<dyn Admit>>,
 }
@@ -267,6 +269,8 @@ pub struct About {
 pub struct Again {
     /// `Content-Type` it came with.
     pub content_type: HeaderValue,
+    /// Other headers it came with that belong to the answer.
+    pub headers: HeaderMap,
     /// The whole body, in the form that was asked for.
     pub body: Bytes,
     /// Server-sent events in it; 0 where it is no stream.
@@ -280,9 +284,13 @@ pub trait Admit: std::fmt::Debug + Send + Sync {
     /// Takes what the background read in the answer of a finished exchange.
     fn admit(&self, record: &Record, read: &Reading<'_>);
 
-    /// Whether others stayed with the generation after this exchange's client had left: then
-    /// its tokens were not made for nobody.
+    /// Whether others stayed with the generation that this exchange began, after its client had
+    /// left: then its tokens were not made for nobody, and another exchange answers for them.
     fn goes_on(&self) -> bool;
+
+    /// Whether this exchange, which joined a generation, answers for the engine's work, because
+    /// the one that began it left. True for one exchange of a generation at most, once.
+    fn takes_over(&self, record: &Record) -> bool;
 }
 
 /// What the background read in an answer.

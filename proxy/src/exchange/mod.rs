@@ -19,6 +19,7 @@ pub mod record;
 pub mod request;
 pub mod stored;
 pub mod trace;
+pub mod tree;
 pub mod units;
 
 pub use api::Api;

@@ -49,7 +49,7 @@ pub struct Facts {
     pub choices: u32,
     /// Whether `temperature` is 0.
     pub greedy: bool,
-    /// Whether there is a `seed`.
+    /// Whether there is a `seed`, other than those by which engines mean "by lot".
     pub seeded: bool,
     /// Whether it goes on from, or leaves behind, state that the engine keeps: `previous_response_id`,
     /// `conversation`, `background`, or a `store` of true.
@@ -116,9 +116,9 @@ impl Facts {
             model: parsed.model.and_then(|raw| serde_json::from_str(raw.get()).ok()),
             stream: is_true(parsed.stream),
             max_tokens: limits.into_iter().flatten().find_map(|raw| raw.get().parse().ok()),
-            choices: parsed.n.and_then(|raw| raw.get().parse().ok()).unwrap_or(1),
+            choices: parsed.n.and_then(number).unwrap_or(1),
             greedy: parsed.temperature.is_some_and(|raw| raw.get().parse() == Ok(0.0)),
-            seeded: parsed.seed.is_some(),
+            seeded: parsed.seed.is_some_and(|raw| !is_random(raw.get())),
             stateful: parsed.previous_response_id.is_some()
                 || parsed.conversation.is_some()
                 || is_true(parsed.background)
@@ -126,6 +126,17 @@ impl Facts {
             include_usage: options.unwrap_or_default().include_usage,
         })
     }
+}
+
+/// The seeds that stand for "by lot": -1 for vLLM and llama.cpp, which also has the largest of 32 bits.
+fn is_random(seed: &str) -> bool {
+    seed.parse().is_ok_and(|seed: f64| seed == -1.0 || seed == f64::from(u32::MAX))
+}
+
+/// A count as pydantic reads it: `2`, `2.0` and `"2"` are the same.
+fn number(raw: &RawValue) -> Option<u32> {
+    let number: f64 = raw.get().trim_matches('"').parse().ok()?;
+    (number >= 0.0).then_some(number as u32)
 }
 
 /// What pydantic, which most engines are built on, takes for true.
@@ -151,7 +162,7 @@ mod tests {
     fn odd_types_are_left_to_the_engine() {
         let facts =
             Facts::read(br#"{"model":5,"stream":null,"n":"2","max_tokens":null,"max_output_tokens":9}"#).unwrap();
-        assert_eq!(facts, Facts { max_tokens: Some(9), choices: 1, ..Facts::default() });
+        assert_eq!(facts, Facts { max_tokens: Some(9), choices: 2, ..Facts::default() });
     }
 
     #[test]
@@ -163,6 +174,9 @@ mod tests {
             (r#"{"temperature":-0e3}"#, true, false),
             (r#"{"temperature":0.1,"seed":null}"#, false, false),
             (r#"{"temperature":"0"}"#, false, false),
+            (r#"{"seed":0}"#, false, true),
+            (r#"{"seed":-1}"#, false, false),
+            (r#"{"seed":4294967295}"#, false, false),
             (r#"{"temperature":null}"#, false, false),
         ] {
             assert_eq!((facts(body).greedy, facts(body).seeded), (greedy, seeded), "{body}");

@@ -17,15 +17,15 @@ pub mod identify;
 
 use std::ops::DerefMut;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
-use cache::Found;
+use cache::{Found, Participant};
 
-use crate::exchange::cached::Miss;
+use crate::exchange::cached::{Again, Miss};
 use crate::exchange::draft::OnRefused;
 use crate::exchange::{
     Api, Budget, Cached, Caching, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request,
@@ -71,6 +71,14 @@ pub type Generation = admit::Held<engine::Body>;
 pub type Cache = cache::Cache<Generation>;
 /// Body of every answer; the tenant's seat is held until it is over.
 pub type Body = answer::Body<cache::Body<Generation>, identify::Seat>;
+
+/// What the cache has for an exchange.
+enum Looked {
+    Again(Again),
+    Share(Participant<Generation>),
+    Ask,
+}
+
 /// How an engine, or another exchange's answer, begins.
 type Begun<B> = Result<(http::response::Parts, B), Error>;
 
@@ -82,18 +90,18 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
         Ok(let_in) => let_in,
         Err(error) => return answer::refuse(draft, error),
     };
-    let shareable = match path.cache.find(&mut draft, &policy.cache) {
-        Ok(Found::Again(again)) => return answer::again(draft, again),
-        Ok(Found::Shareable(shareable)) => Some(shareable),
-        Ok(Found::Nothing) => None,
+    let streams = draft.request.facts.stream && draft.request.api != Api::Embeddings;
+    let keep_alive = policy.settings.keep_alive.filter(|_| streams);
+    let commit = keep_alive.map_or_else(engine::Commit::default, |_| engine::Commit::ahead());
+    let shared = match look_up(&path, &policy, &mut draft, &commit) {
+        Ok(Looked::Again(again)) => return answer::again(draft, again),
+        Ok(Looked::Share(participant)) => Some(participant),
+        Ok(Looked::Ask) => None,
         Err(error) => return answer::refuse(draft, error),
     };
     // Here a shadow copy will leave.
     let (id, caching) = (draft.request.id, draft.cache.caching);
-    let streams = draft.request.facts.stream && draft.request.api != Api::Embeddings;
-    let keep_alive = policy.settings.keep_alive.filter(|_| streams);
-    let commit = keep_alive.map_or_else(engine::Commit::default, |_| engine::Commit::ahead());
-    let asking = generate(path, policy.clone(), draft, shareable, commit.clone());
+    let asking = generate(path, policy.clone(), draft, shared, commit.clone());
     let (draft, begun) = match keep_alive {
         None => asking.await,
         Some(period) => {
@@ -114,19 +122,29 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
     }
 }
 
+/// cache: an answer that is there, a generation to share, or an engine to be asked.
+fn look_up(path: &Arc<Path>, policy: &Policy, draft: &mut Draft, commit: &engine::Commit) -> Result<Looked, Error> {
+    let shareable = match path.cache.find(draft, &policy.cache)? {
+        Found::Again(again) => return Ok(Looked::Again(again)),
+        Found::Nothing => return Ok(Looked::Ask),
+        Found::Shareable(shareable) => shareable,
+    };
+    let (asked, plan, commit) = (path.clone(), policy.plan.clone(), commit.clone());
+    let asking = |record| -> cache::Asking<Generation> { Box::pin(ask(asked, plan, record, commit)) };
+    let joined = path.cache.join(draft, &policy.cache, shareable, asking);
+    Ok(joined.map_or_else(Looked::Again, Looked::Share))
+}
+
 /// Shares a generation where one may be shared, and has its own where not.
 async fn generate(
     path: Arc<Path>,
     policy: Policy,
     mut draft: Draft,
-    shareable: Option<cache::Shareable>,
+    shared: Option<Participant<Generation>>,
     commit: engine::Commit,
 ) -> (Draft, Begun<cache::Body<Generation>>) {
-    if let Some(shareable) = shareable {
-        let (asked, plan, commit) = (path.clone(), policy.plan.clone(), commit.clone());
-        let asking = |record| -> cache::Asking<Generation> { Box::pin(ask(asked, plan, record, commit)) };
-        let participant = path.cache.join(&mut draft, &policy.cache, shareable, asking);
-        if let Some(begun) = cache::Body::shared(participant, &mut draft).await.transpose() {
+    if let Some(participant) = shared {
+        if let Some(begun) = cache::Body::shared(participant, &mut draft, &policy.cache).await.transpose() {
             path.cache.begun(&mut draft, &policy.cache, &begun);
             return (draft, begun);
         }
@@ -157,13 +175,16 @@ async fn ask<R: DerefMut<Target = Record>>(
 impl Path {
     /// Begins the record of an exchange.
     fn open(&self, head: http::request::Parts) -> Draft {
-        let id = ExchangeId(Uuid::now_v7());
+        let received_at = SystemTime::now();
+        let since_epoch = received_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let moment = Timestamp::from_unix(NoContext, since_epoch.as_secs(), since_epoch.subsec_nanos());
+        let id = ExchangeId(Uuid::new_v7(moment));
         let trace = trace_of(id, head.headers.get("traceparent").and_then(|value| value.to_str().ok()));
         let target = head.uri.into_parts().path_and_query;
         let target = target.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
         let request = Request {
             id,
-            received_at: SystemTime::now(),
+            received_at,
             arrived: Instant::now(),
             api: Api::of(&head.method, target.path()),
             method: head.method,

@@ -79,8 +79,8 @@ impl Metrics {
     /// the exchange that it was begun for has told so.
     pub(super) fn observe_shared(&self, record: &Record, stored: &StoredExchange) {
         let route = self.route(&record.route);
-        route.saved_prompt.inc_by(stored.prompt_tokens.into());
-        route.saved_completion.inc_by(stored.completion_tokens.into());
+        route.saved_prompt.inc_by(stored.saved_prompt_tokens.into());
+        route.saved_completion.inc_by(stored.saved_completion_tokens.into());
     }
 
     fn route(&self, name: &Name) -> Arc<OfRoute> {
@@ -140,7 +140,7 @@ mod tests {
             prompt: "PROMPT".into(),
         };
         let hit = Hit { about: about.into(), age: Duration::from_secs(60) };
-        let cache = Cached { caching: Caching::Hit, hit: Some(hit), ticket: None };
+        let cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
         Record { cache, engine: None, attempts: Vec::new(), ..record() }
     }
 
@@ -203,7 +203,14 @@ mod tests {
             completion_tokens: 3,
             ..StoredExchange::default()
         };
-        for caching in [Caching::Miss(Miss::Absent), Caching::Collapsed] {
+        let shared = StoredExchange {
+            saved_prompt_tokens: 7,
+            saved_completion_tokens: 3,
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            ..stored.clone()
+        };
+        for (caching, stored) in [(Caching::Miss(Miss::Absent), stored), (Caching::Collapsed, shared)] {
             metrics.observe(&with(caching));
             metrics.observe_stored(&with(caching), &stored);
         }

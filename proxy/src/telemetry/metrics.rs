@@ -187,7 +187,8 @@ impl Metrics {
     pub fn observe_stored(&self, record: &Record, stored: &StoredExchange) {
         match record.cache.caching {
             Caching::Hit => return,
-            Caching::Collapsed => return self.cache.observe_shared(record, stored),
+            // Its tokens are zero but where it answers for the engine's work.
+            Caching::Collapsed => self.cache.observe_shared(record, stored),
             Caching::Off | Caching::Bypass(_) | Caching::Miss(_) => {}
         }
         let engine = if stored.engine.is_empty() { NO_ENGINE } else { &stored.engine };

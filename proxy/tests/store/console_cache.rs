@@ -44,7 +44,7 @@ fn source_and_hit() -> [StoredExchange; 2] {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_cache_did_is_weighted_and_a_row_that_came_twice_counts_once() {
     let [_, hit] = source_and_hit();
-    let shared = StoredExchange { prompt_tokens: 7, completion_tokens: 3, ..row(1, "collapsed", "", 1.0) };
+    let shared = StoredExchange { saved_prompt_tokens: 7, saved_completion_tokens: 3, ..row(1, "collapsed", "", 1.0) };
     let rows = [
         hit,
         shared,

@@ -29,6 +29,7 @@ fn full() -> StoredExchange {
         };
     }
     value["exchange_id"] = json!(Uuid::from_u128(0x0195_1234_5678_7abc_8def_0123_4567_89ab));
+    value["cache_source"] = json!(Uuid::from_u128(0x0195_1234_5678_7abc_8def_0123_4567_89ac));
     value["started_at"] = json!(NOON + 123_456);
     value["total_us"] = json!(u64::from(u32::MAX) + 77);
     value["finish_reasons"] = json!(["stop", "length"]);

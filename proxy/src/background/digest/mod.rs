@@ -6,25 +6,24 @@
 //! are counted as wasted; a prompt that the engine seems to have cut becomes an event too.
 //! What it must not know: how text is redacted, how prompts are judged, where rows go.
 
+mod facts;
 #[cfg(test)]
 mod tests;
 mod text;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::exchange::cached::Hit;
 use crate::exchange::completion::{self, Completion};
 use crate::exchange::conversation::{self, Conversation};
 use crate::exchange::record::Answerer;
-use crate::exchange::stored::{StoredAttempt, StoredEvent, StoredExchange};
-use crate::exchange::{Api, Attempt, ByteSize, Caching, Fault, Fingerprint, Outcome, Record};
+use crate::exchange::stored::{StoredEvent, StoredExchange};
+use crate::exchange::{Api, ByteSize, Fault, Fingerprint, Record};
 
 /// How much of each exchange is kept.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -174,14 +173,14 @@ impl Digester {
     }
 
     fn begin(&mut self, row: &mut StoredExchange, record: &Record, completion: &Option<Completion>) {
-        identity(row, record);
-        course(row, record);
-        timings(row, record);
+        facts::identity(row, record);
+        facts::course(row, record);
+        facts::timings(row, record);
         if let Some(answerer) = &record.engine {
             self.engine(row, answerer);
         }
-        usage(row, record, completion.as_ref());
-        cache(row, record);
+        facts::usage(row, record, completion.as_ref());
+        facts::cache(row, record);
     }
 
     fn assemble(
@@ -230,9 +229,12 @@ impl Digester {
         let expected = expect.prompt(&prompt);
         row.expected_prompt_tokens = expected.tokens;
         row.prompt_truncated = expected.truncated;
-        let detail = serde_json::json!({
-            "model": row.model_answered, "sent_bytes": sent, "expected_tokens": expected.tokens, "counted_tokens": counted,
-        });
+        let detail = || {
+            serde_json::json!({
+                "model": row.model_answered, "sent_bytes": sent,
+                "expected_tokens": expected.tokens, "counted_tokens": counted,
+            })
+        };
         expected.truncated.then(|| StoredEvent {
             event_id: event_id(row.exchange_id, "prompt_truncated"),
             at: row.started_at,
@@ -241,7 +243,7 @@ impl Digester {
             tenant: row.tenant.clone(),
             route: row.route.clone(),
             engine: row.engine.clone(),
-            detail: detail.to_string(),
+            detail: detail().to_string(),
             instance: self.instance.clone(),
         })
     }
@@ -274,98 +276,6 @@ fn completion_of(record: &Record) -> Option<Completion> {
     plain.then(|| completion::read(request.api, request.target.path(), response.is_stream(), &response.body)).flatten()
 }
 
-fn identity(row: &mut StoredExchange, record: &Record) {
-    let request = &record.request;
-    row.exchange_id = request.id.0;
-    row.started_at = micros_since_epoch(request.received_at);
-    row.tenant = record.tenant.to_string();
-    row.route = record.route.to_string();
-    row.api = request.api.as_str().to_owned();
-    row.method = request.method.to_string();
-    row.stream = request.facts.stream;
-    if record.trace.trace_id != [0; 16] {
-        row.trace_id = hex(&record.trace.trace_id);
-        row.span_id = hex(&record.trace.span_id);
-    }
-}
-
-fn course(row: &mut StoredExchange, record: &Record) {
-    row.status = record.status;
-    row.outcome = record.outcome.as_str().to_owned();
-    row.error_kind = record.error.as_ref().map_or_else(String::new, |error| error.kind.as_str().to_owned());
-    row.attempts = record.attempts.iter().map(attempt).collect();
-    row.request_bytes = record.request.body.len() as u64;
-    row.response_bytes = record.response.total_bytes;
-    row.events = record.response.events;
-}
-
-fn attempt(attempt: &Attempt) -> StoredAttempt {
-    StoredAttempt {
-        engine: attempt.engine.to_string(),
-        replica: attempt.replica.to_string(),
-        started_us: micros(attempt.started),
-        took_us: micros(attempt.took),
-        status: attempt.status,
-        error_kind: attempt.error.map_or_else(String::new, |kind| kind.as_str().to_owned()),
-    }
-}
-
-fn timings(row: &mut StoredExchange, record: &Record) {
-    let timings = &record.timings;
-    row.identified_us = moment(timings.identified);
-    row.admitted_us = moment(timings.admitted);
-    row.sent_us = moment(timings.sent);
-    row.head_us = moment(timings.head);
-    row.first_byte_us = moment(timings.first_byte);
-    row.first_token_us = moment(timings.first_token);
-    row.last_byte_us = moment(timings.last_byte);
-    row.total_us = moment(timings.finished);
-    row.longest_gap_us = micros(timings.longest_gap);
-}
-
-/// Token counts: the engine's, or an estimate of the completion's.
-fn usage(row: &mut StoredExchange, record: &Record, completion: Option<&Completion>) {
-    let told = completion.and_then(|completion| completion.usage);
-    if let Some(usage) = told {
-        row.prompt_tokens = usage.prompt_tokens;
-        row.completion_tokens = usage.completion_tokens;
-        row.cached_tokens = usage.cached_tokens;
-        row.reasoning_tokens = usage.reasoning_tokens;
-        row.usage_source = "engine".to_owned();
-    } else if let Some(completion) = completion {
-        row.completion_tokens = text::estimate_tokens(record, completion);
-        if row.completion_tokens > 0 {
-            row.usage_source = "estimated".to_owned();
-        }
-    }
-    let goes_on = || record.cache.ticket.as_ref().is_some_and(|ticket| ticket.goes_on());
-    if record.outcome == Outcome::ClientLeft && !goes_on() {
-        row.wasted_tokens = row.completion_tokens;
-    }
-}
-
-/// What the cache did, and what is known of the answer that it gave again.
-fn cache(row: &mut StoredExchange, record: &Record) {
-    row.cache = record.cache.caching.outcome().to_owned();
-    row.cache_reason = record.cache.caching.reason().to_owned();
-    if record.cache.caching == Caching::Collapsed {
-        // The engine worked for the exchange whose generation this one shared.
-        row.saved_prompt_tokens = std::mem::take(&mut row.prompt_tokens);
-        row.saved_completion_tokens = std::mem::take(&mut row.completion_tokens);
-        (row.cached_tokens, row.reasoning_tokens, row.wasted_tokens) = (0, 0, 0);
-        row.usage_source.clear();
-        row.saved_engine_us = row.last_byte_us.saturating_sub(row.sent_us);
-    }
-    let Some(Hit { about, age }) = &record.cache.hit else { return };
-    row.cache_source = about.source.0;
-    row.cache_age_us = micros(*age);
-    row.saved_prompt_tokens = about.prompt_tokens;
-    row.saved_completion_tokens = about.completion_tokens;
-    row.saved_engine_us = micros(about.engine_time);
-    row.model_answered.clone_from(&about.model);
-    row.finish_reasons.clone_from(&about.finish_reasons);
-}
-
 /// The prompt, where it can be judged: nothing but text, counted by the engine.
 fn prompt<'a>(row: &'a StoredExchange, record: &'a Record, read: &'a Read) -> Option<Prompt<'a>> {
     let conversation = read.conversation.as_ref()?;
@@ -386,23 +296,4 @@ fn event_id(exchange: Uuid, kind: &str) -> Uuid {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// A moment that was reached is never 0, which means "not reached".
-fn moment(at: Option<Duration>) -> u64 {
-    at.map_or(0, |at| micros(at).max(1))
-}
-
-fn micros_since_epoch(at: SystemTime) -> i64 {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }

@@ -1,15 +1,18 @@
 //! Tests of the digest: from a raw record to the row that is kept.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;
-use crate::exchange::cached::{About, Caching};
+use crate::exchange::cached::{About, Hit};
 use crate::exchange::completion::{Choice, ToolCall, Usage};
 use crate::exchange::conversation::{Message, Part};
 use crate::exchange::stored::Stored;
 use crate::exchange::{
-    Cached, Capture, EngineKind, Error, ExchangeId, Facts, Kind, Name, Request, Timings, TraceContext,
+    Attempt, Cached, Caching, Capture, EngineKind, Error, ExchangeId, Facts, Kind, Name, Outcome, Request, Timings,
+    TraceContext,
 };
 
 /// A redactor that takes the letter "é" for a secret.
@@ -271,7 +274,7 @@ fn a_hit_points_at_the_text_of_its_source_and_keeps_none() {
         prompt: String::new(),
     };
     let hit = Hit { about: Arc::new(about), age: Duration::from_secs(1) };
-    record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ticket: None };
+    record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
     let row = Digester::new(&Config::default(), "i").digest(&record, INCLUSION, &Plain, &mut nothing()).row;
     assert_eq!((row.cache.as_str(), row.cache_source, row.cache_age_us), ("hit", source.0, 1_000_000));
     assert_eq!((row.saved_prompt_tokens, row.saved_completion_tokens, row.saved_engine_us), (5, 9, 2000));

@@ -143,8 +143,9 @@ pub(super) fn estimate_tokens(record: &Record, completion: &Completion) -> u32 {
         let calls = choice.tool_calls.iter().flat_map(|call| [call.name.as_str(), call.arguments.as_str()]);
         [choice.text.as_str(), choice.reasoning.as_str(), choice.refusal.as_str()].into_iter().chain(calls)
     });
-    let (ascii, other) = texts.flat_map(str::chars).fold((0u64, 0u64), |(ascii, other), char| {
-        if char.is_ascii() { (ascii + 1, other) } else { (ascii, other + 1) }
+    let (ascii, other) = texts.fold((0u64, 0u64), |(ascii, other), text| {
+        let plain = text.bytes().filter(u8::is_ascii).count();
+        (ascii + plain as u64, other + (text.chars().count() - plain) as u64)
     });
     if ascii + other == 0 {
         return 0;

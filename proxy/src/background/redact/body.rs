@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use weir_critic::personal_data::Kind;
 
-use super::escape::Decoded;
+use super::escape::{self, Decoded};
 use super::json::{self, Literal, Marks, Role};
 use super::{Cut, Label, Redactor, count};
 use crate::exchange::record::is_event_stream;
@@ -28,6 +28,7 @@ impl Shape {
     pub(super) fn of(content_type: &str, body: &str) -> Self {
         let json = body.trim_start().starts_with(['{', '[']);
         match content_type {
+            "application/json" if json => Self::Json,
             kind if is_event_stream(kind) => Self::Events,
             kind if json && ["ndjson", "jsonl", "json-seq"].iter().any(|word| kind.contains(word)) => Self::Lines,
             _ if json => Self::Json,
@@ -49,7 +50,7 @@ struct Piece {
     /// First byte in the body.
     start: usize,
     /// The way back through the escapes, where there are any.
-    decoded: Option<Decoded>,
+    decoded: Option<Box<Decoded>>,
 }
 
 /// The text of a lane, gathered piece by piece.
@@ -61,22 +62,15 @@ struct Lane {
 
 /// A body without its finds, and how many there were.
 pub(super) fn redact<'a>(redactor: &Redactor, shape: Shape, body: Cow<'a, str>) -> (Cow<'a, str>, u32) {
-    let mut edits = Edits { redactor, body: &body, list: Vec::new(), finds: 0, clean: [const { 0..0 }; CLEAN] };
-    let mut spellings = Vec::new();
-    let mut lanes: HashMap<u64, Lane> = HashMap::new();
-    walk(shape, &body, |marks| {
-        for literal in &marks.literals {
-            if shape != Shape::Json && literal.piece && !literal.named_secret {
-                lanes.entry(marks.lane(literal)).or_default().push(&body, literal);
-            } else {
-                edits.alone(literal);
-            }
-        }
-        spellings.append(&mut marks.spellings);
-    });
-    for lane in lanes.values() {
-        edits.lane(lane);
+    let mut sweep = Sweep::new(redactor, shape, &body);
+    if shape == Shape::Json {
+        sweep.marks.scan(&body, 0..body.len());
+        sweep.show();
+    } else {
+        sweep.lines();
     }
+    let Sweep { mut edits, lanes, spellings, .. } = sweep;
+    lanes.iter().for_each(|lane| edits.lane(lane));
     let (list, finds) = (edits.list, edits.finds);
     if finds == 0 {
         return (body, 0);
@@ -84,48 +78,151 @@ pub(super) fn redact<'a>(redactor: &Redactor, shape: Shape, body: Cow<'a, str>) 
     (Cow::Owned(apply(&body, list, spellings)), count(finds))
 }
 
-/// Marks a body and shows the marks: all at once for JSON, one event or line at a time for streams.
-fn walk(shape: Shape, body: &str, mut show: impl FnMut(&mut Marks)) {
-    let mut marks = Marks::default();
-    if shape == Shape::Json {
-        marks.scan(body, 0..body.len());
-        return show(&mut marks);
+/// Goes over a body: all at once for JSON, one event or line at a time for streams.
+struct Sweep<'a> {
+    shape: Shape,
+    edits: Edits<'a>,
+    lanes: Vec<Lane>,
+    /// Where each lane is in `lanes`.
+    known: HashMap<u64, usize>,
+    spellings: Vec<Range<usize>>,
+    /// Of the event under way.
+    marks: Marks,
+    /// The one line that the event under way is made of; none where it is made of more.
+    line: Option<Range<usize>>,
+    pattern: Option<Pattern>,
+}
+
+/// The last event, where it is one line of JSON without a find and with one piece of text. Most
+/// events of a stream repeat it but for that piece: of them nothing else needs to be looked at.
+struct Pattern {
+    before: Range<usize>,
+    after: Range<usize>,
+    /// The piece's lane in the list.
+    lane: usize,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(redactor: &'a Redactor, shape: Shape, body: &'a str) -> Self {
+        let edits = Edits { redactor, body, shape, list: Vec::new(), finds: 0, clean: [const { 0..0 }; CLEAN] };
+        let (lanes, known, spellings, marks) = Default::default();
+        Self { shape, edits, lanes, known, spellings, marks, line: None, pattern: None }
     }
-    // Whether the event's data has begun, and whether it is JSON.
-    let (mut begun, mut json) = (false, false);
-    let mut at = 0;
-    for line in body.split_inclusive(['\n', '\r']) {
-        let text = line.trim_end_matches(['\n', '\r']);
-        let (start, end) = (at, at + text.len());
-        at += line.len();
-        if text.is_empty() || shape == Shape::Lines {
-            show(&mut marks);
-            marks.clear();
-            begun = false;
-        }
-        let data = if shape == Shape::Lines { Some(text) } else { text.strip_prefix("data:") };
-        match data {
-            None if text.is_empty() => {}
-            None => marks.plain(start..end, false),
-            Some(data) => {
-                let from = end - data.len() + usize::from(data.starts_with(' '));
-                if !begun {
-                    json = body[from..end].starts_with(['{', '[']);
-                    begun = true;
+
+    fn lines(&mut self) {
+        let body = self.edits.body;
+        // Whether the event's data has begun, and whether it is JSON.
+        let (mut begun, mut json) = (false, false);
+        let mut next = 0;
+        while next < body.len() {
+            let start = next;
+            let end =
+                memchr::memchr2(b'\n', b'\r', &body.as_bytes()[start..]).map_or(body.len(), |ahead| start + ahead);
+            next = end + 1;
+            let text = &body[start..end];
+            if text.is_empty() || self.shape == Shape::Lines {
+                self.show();
+                begun = false;
+            }
+            let data = if self.shape == Shape::Lines { Some(text) } else { text.strip_prefix("data:") };
+            match data {
+                None if text.is_empty() => {}
+                None => {
+                    self.marks.plain(start..end, false);
+                    self.line = None;
                 }
-                if json { marks.scan(body, from..end) } else { marks.plain(from..end, true) }
+                Some(data) => {
+                    let from = end - data.len() + usize::from(data.starts_with(' '));
+                    let alone = self.marks.is_empty();
+                    if alone && self.is_over(next) && self.repeats(from..end) {
+                        continue;
+                    }
+                    if !begun {
+                        json = body[from..end].starts_with(['{', '[']);
+                        begun = true;
+                    }
+                    if json {
+                        self.marks.scan(body, from..end)
+                    } else {
+                        self.marks.plain(from..end, true)
+                    }
+                    self.line = (alone && json).then_some(from..end);
+                }
             }
         }
+        self.show();
     }
-    show(&mut marks);
+
+    /// Whether the event ends before the line that begins there.
+    fn is_over(&self, next: usize) -> bool {
+        self.shape == Shape::Lines || matches!(self.edits.body.as_bytes().get(next), None | Some(b'\n' | b'\r'))
+    }
+
+    /// Takes the piece of an event that is the last one again but for it.
+    fn repeats(&mut self, line: Range<usize>) -> bool {
+        let body = self.edits.body;
+        let Some(pattern) = &self.pattern else { return false };
+        let Some(piece) = pattern.piece(body, line) else { return false };
+        if !piece.is_empty() {
+            self.lanes[pattern.lane].push(body, piece, false);
+        }
+        true
+    }
+
+    /// Looks at what is marked, and forgets the marks.
+    fn show(&mut self) {
+        if self.marks.is_empty() {
+            return;
+        }
+        let before = (self.edits.finds, self.spellings.len());
+        let (mut pieces, mut last) = (0, None);
+        for literal in &self.marks.literals {
+            if self.shape != Shape::Json && literal.piece && !literal.named_secret {
+                let lane = self.known.entry(self.marks.lane(literal)).or_insert(self.lanes.len());
+                if *lane == self.lanes.len() {
+                    self.lanes.push(Lane::default());
+                }
+                let range = literal.start..literal.end;
+                self.lanes[*lane].push(self.edits.body, range.clone(), literal.escaped);
+                pieces += 1;
+                last = Some((range, *lane));
+            } else {
+                self.edits.alone(literal);
+            }
+        }
+        self.spellings.append(&mut self.marks.spellings);
+        let plain = pieces == 1 && before == (self.edits.finds, self.spellings.len());
+        self.pattern = match (self.line.take(), last) {
+            (Some(line), Some((range, lane))) if plain => {
+                Some(Pattern { before: line.start..range.start, after: range.end..line.end, lane })
+            }
+            _ => None,
+        };
+        self.marks.clear();
+    }
+}
+
+impl Pattern {
+    /// The piece in a line that is the pattern's but for it. A piece with escapes is left to
+    /// the long way.
+    fn piece(&self, body: &str, line: Range<usize>) -> Option<Range<usize>> {
+        let bytes = body.as_bytes();
+        let rest = bytes[line.clone()].strip_prefix(&bytes[self.before.clone()])?;
+        let piece = rest.strip_suffix(&bytes[self.after.clone()])?;
+        let start = line.start + self.before.len();
+        memchr::memchr2(b'"', b'\\', piece).is_none().then(|| start..start + piece.len())
+    }
 }
 
 /// Texts remembered as clean: the keys, ids and names that every event of a stream repeats.
 const CLEAN: usize = 64;
+/// Longest of them; longer ones are sooner looked at than hashed.
+const CLEAN_BYTES: usize = 64;
 
 struct Edits<'a> {
     redactor: &'a Redactor,
     body: &'a str,
+    shape: Shape,
     list: Vec<Edit>,
     finds: usize,
     /// Places of texts without a find, by their hash.
@@ -140,8 +237,15 @@ impl Edits<'_> {
             let whole = Cut { start: 0, end: raw.len(), label: Label::Kind(Kind::Secret) };
             return self.put(literal.role, literal.start..literal.end, whole.label);
         }
+        // Own rules may look for anything, in keys too.
+        if is_data(raw) || (literal.common && self.redactor.rules.is_empty()) {
+            return;
+        }
+        if self.shape == Shape::Json || raw.len() > CLEAN_BYTES {
+            return self.look(literal, raw);
+        }
         let slot = json::hash(raw) as usize % CLEAN;
-        if is_data(raw) || self.body[self.clean[slot].clone()] == *raw {
+        if self.body[self.clean[slot].clone()] == *raw {
             return;
         }
         let before = self.finds;
@@ -153,6 +257,9 @@ impl Edits<'_> {
 
     fn look(&mut self, literal: &Literal, raw: &str) {
         if literal.escaped {
+            if self.redactor.is_clean(&escape::undone(raw)) {
+                return;
+            }
             let decoded = Decoded::of(raw);
             for cut in self.redactor.cuts(&decoded.text) {
                 let cut = decoded.back(cut);
@@ -211,12 +318,12 @@ impl Edits<'_> {
 }
 
 impl Lane {
-    fn push(&mut self, body: &str, literal: &Literal) {
-        let raw = &body[literal.start..literal.end];
-        let decoded = literal.escaped.then(|| Decoded::of(raw));
+    fn push(&mut self, body: &str, range: Range<usize>, escaped: bool) {
+        let raw = &body[range.clone()];
+        let decoded = escaped.then(|| Box::new(Decoded::of(raw)));
         let at = self.text.len();
         self.text.push_str(decoded.as_ref().map_or(raw, |decoded| &decoded.text));
-        self.pieces.push(Piece { at, start: literal.start, decoded });
+        self.pieces.push(Piece { at, start: range.start, decoded });
     }
 }
 

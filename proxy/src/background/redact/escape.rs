@@ -19,21 +19,17 @@ impl Decoded {
     pub(super) fn of(source: &str) -> Self {
         let mut decoded =
             Self { text: String::with_capacity(source.len()), origin: Vec::with_capacity(source.len() + 1) };
-        let bytes = source.as_bytes();
-        let mut at = 0;
-        while at < bytes.len() {
-            let plain = memchr::memchr(b'\\', &bytes[at..]).unwrap_or(bytes.len() - at);
-            decoded.text.push_str(&source[at..at + plain]);
-            decoded.origin.extend((at..at + plain).map(offset));
-            at += plain;
-            if at < bytes.len() {
-                let (char, width) = escape(&bytes[at..]);
+        pieces(source, |at, piece| match piece {
+            Piece::Plain(plain) => {
+                decoded.text.push_str(plain);
+                decoded.origin.extend((at..at + plain.len()).map(offset));
+            }
+            Piece::Escape(char) => {
                 decoded.text.push(char);
                 decoded.origin.extend(std::iter::repeat_n(offset(at), char.len_utf8()));
-                at += width;
             }
-        }
-        decoded.origin.push(offset(bytes.len()));
+        });
+        decoded.origin.push(offset(source.len()));
         decoded
     }
 
@@ -52,6 +48,38 @@ impl Decoded {
     /// A cut of the text as a cut of the source.
     pub(super) fn back(&self, cut: Cut) -> Cut {
         Cut { start: self.origin(cut.start), end: self.origin(cut.end), ..cut }
+    }
+}
+
+/// Undoes one level of escapes, without a way back.
+pub(super) fn undone(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    pieces(source, |_, piece| match piece {
+        Piece::Plain(plain) => text.push_str(plain),
+        Piece::Escape(char) => text.push(char),
+    });
+    text
+}
+
+/// Text between escapes, or what an escape stands for.
+enum Piece<'a> {
+    Plain(&'a str),
+    Escape(char),
+}
+
+/// Shows the pieces of a text in order, each with its place.
+fn pieces<'a>(source: &'a str, mut show: impl FnMut(usize, Piece<'a>)) {
+    let bytes = source.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let plain = memchr::memchr(b'\\', &bytes[at..]).unwrap_or(bytes.len() - at);
+        show(at, Piece::Plain(&source[at..at + plain]));
+        at += plain;
+        if at < bytes.len() {
+            let (char, width) = escape(&bytes[at..]);
+            show(at, Piece::Escape(char));
+            at += width;
+        }
     }
 }
 

@@ -6,62 +6,17 @@
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::ops::Range;
 
+use super::keys::{Key, is_common};
+
 /// Deepest nesting that is told apart.
 const DEPTH: usize = 64;
 
-/// Keys whose string is whole in itself: never a piece of a longer text.
-const WHOLE: [&str; 14] = [
-    "id",
-    "object",
-    "model",
-    "role",
-    "type",
-    "system_fingerprint",
-    "finish_reason",
-    "service_tier",
-    "obfuscation",
-    "item_id",
-    "event_id",
-    "call_id",
-    "status",
-    "name",
-];
-
-/// Keys that tell which of several texts a delta belongs to.
-const INDEXES: [&str; 4] = ["index", "output_index", "content_index", "summary_index"];
-
-/// Keys whose value spells the text once more, token by token.
-const SPELLINGS: [&str; 7] = [
-    "logprobs",
-    "prompt_logprobs",
-    "top_logprobs",
-    "completion_probabilities",
-    "token_ids",
-    "prompt_token_ids",
-    "tokens",
-];
-
-/// Keys whose value is a secret whatever it looks like, lower case without `-` and `_`.
-const SECRETS: [&str; 16] = [
-    "password",
-    "passwd",
-    "pwd",
-    "passphrase",
-    "secret",
-    "apikey",
-    "accesskey",
-    "secretkey",
-    "clientsecret",
-    "authtoken",
-    "accesstoken",
-    "refreshtoken",
-    "apitoken",
-    "privatekey",
-    "authorization",
-    "secretaccesskey",
-];
+/// Literals and nested values of most bodies.
+const LITERALS: usize = 32;
+const FRAMES: usize = 16;
 
 /// A string or number, by its bytes in the body; quotes lie outside.
+#[derive(Default)]
 pub(super) struct Literal {
     pub(super) start: usize,
     pub(super) end: usize,
@@ -71,14 +26,17 @@ pub(super) struct Literal {
     pub(super) named_secret: bool,
     /// Whether its lane may hold more pieces of the same text.
     pub(super) piece: bool,
+    /// Whether it is a key that nearly every body has, which holds no built-in find.
+    pub(super) common: bool,
     frame: usize,
     slot: u64,
 }
 
 /// What a literal is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Role {
     /// A string, key or value.
+    #[default]
     Text,
     /// A number.
     Number,
@@ -90,7 +48,7 @@ pub(super) enum Role {
 #[derive(Default)]
 pub(super) struct Marks {
     pub(super) literals: Vec<Literal>,
-    /// Values under [`SPELLINGS`].
+    /// Values under a key that [`Key::spelling`] marks.
     pub(super) spellings: Vec<Range<usize>>,
     frames: Vec<Frame>,
     open: Vec<usize>,
@@ -110,17 +68,6 @@ struct Frame {
     /// What the object's own index fields say; takes the place of its position.
     index: Option<u64>,
     kind: u64,
-}
-
-/// What matters of the key read last.
-#[derive(Clone, Copy, Default)]
-struct Key {
-    hash: u64,
-    index: bool,
-    kind: bool,
-    whole: bool,
-    secret: bool,
-    spelling: bool,
 }
 
 /// A quick hash, not to be trusted against malice.
@@ -158,6 +105,10 @@ impl Marks {
     /// Marks the literals of `body[range]`; may go on where an earlier range left off.
     pub(super) fn scan(&mut self, body: &str, range: Range<usize>) {
         if self.frames.is_empty() {
+            // Cleared marks keep their room; the first ones take it at once.
+            self.literals.reserve(LITERALS);
+            self.frames.reserve(FRAMES);
+            self.open.reserve(FRAMES);
             self.open(false);
         }
         let bytes = &body.as_bytes()[..range.end];
@@ -169,6 +120,11 @@ impl Marks {
                 byte => self.structure(byte, at),
             };
         }
+    }
+
+    /// Whether nothing was marked since the last [`Self::clear`].
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
     }
 
     /// Forgets everything, to mark the next text.
@@ -303,6 +259,7 @@ impl Marks {
             role,
             named_secret: !is_key && shallow && frame.object && key.secret,
             piece: !is_key && role == Role::Text && !(shallow && frame.object && key.whole),
+            common: is_key && is_common(text),
             frame: at,
             slot,
         });
@@ -314,8 +271,8 @@ impl Marks {
             self.open(false);
         }
         let Range { start, end } = range;
-        let role = Role::Plain;
-        self.literals.push(Literal { start, end, escaped: false, role, named_secret: false, piece, frame: 0, slot: 0 });
+        let literal = Literal { start, end, role: Role::Plain, piece, ..Literal::default() };
+        self.literals.push(literal);
     }
 }
 
@@ -323,27 +280,4 @@ impl Frame {
     fn slot(&self) -> u64 {
         if self.object { self.key.hash } else { self.position }
     }
-}
-
-impl Key {
-    fn of(text: &str) -> Self {
-        Self {
-            hash: hash(text),
-            index: INDEXES.contains(&text),
-            kind: text == "type",
-            whole: WHOLE.contains(&text),
-            secret: text.len() <= 32 && is_secret(text),
-            spelling: SPELLINGS.contains(&text),
-        }
-    }
-}
-
-/// Compares without `-`, `_` and case.
-fn is_secret(key: &str) -> bool {
-    let last = key.as_bytes().last().map(u8::to_ascii_lowercase);
-    if key.len() < 3 || !matches!(last, Some(b'd' | b'e' | b't' | b'y' | b'n')) {
-        return false;
-    }
-    let plain = || key.bytes().filter(|byte| !matches!(byte, b'-' | b'_')).map(|byte| byte.to_ascii_lowercase());
-    SECRETS.iter().any(|secret| secret.len() <= key.len() && plain().eq(secret.bytes()))
 }

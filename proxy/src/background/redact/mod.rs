@@ -11,6 +11,7 @@
 mod body;
 mod escape;
 mod json;
+mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -107,6 +108,18 @@ const CREDENTIAL_HEADERS: [&str; 10] = [
     "x-amz-security-token",
     "x-forwarded-client-cert",
     "x-csrf-token",
+];
+
+/// Headers of nearly every request that hold none, so that they need no closer look.
+const HARMLESS_HEADERS: [&str; 8] = [
+    "host",
+    "content-type",
+    "content-length",
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "user-agent",
+    "connection",
 ];
 
 /// Words in a header's name that mark a credential.
@@ -270,7 +283,8 @@ impl Redactor {
     }
 
     fn keeps_header(&self, name: &str) -> bool {
-        let credential = CREDENTIAL_HEADERS.contains(&name) || self.credential_words.is_match(name);
+        let credential = !HARMLESS_HEADERS.contains(&name)
+            && (CREDENTIAL_HEADERS.contains(&name) || self.credential_words.is_match(name));
         let dropped = self.drop_headers.iter().any(|header| header == name);
         let wanted = self.keep_headers.is_empty() || self.keep_headers.iter().any(|header| header == name);
         !credential && !dropped && wanted
@@ -289,8 +303,11 @@ impl Redactor {
 
     /// What is to be cut from a text: sorted, apart, never in the middle of an escape.
     fn cuts(&self, text: &str) -> Vec<Cut> {
-        let mut cuts = self.direct(text);
         let nested = memchr::memchr(b'\\', text.as_bytes()).is_some();
+        if nested && self.is_clean(text) {
+            return Vec::new();
+        }
+        let mut cuts = self.direct(text);
         if cuts.is_empty() && !nested {
             return cuts;
         }
@@ -313,8 +330,28 @@ impl Redactor {
         cuts
     }
 
+    /// Whether a text holds no find at any level of escapes. Most texts do not, and the way
+    /// back from the levels, which only finds need, is dearer than looking.
+    fn is_clean(&self, text: &str) -> bool {
+        let mut view = Cow::Borrowed(text);
+        for _ in 0..=escape::LEVELS {
+            if !self.direct(&view).is_empty() {
+                return false;
+            }
+            if memchr::memchr(b'\\', view.as_bytes()).is_none() {
+                break;
+            }
+            view = Cow::Owned(escape::undone(&view));
+        }
+        true
+    }
+
     fn direct(&self, text: &str) -> Vec<Cut> {
-        let spans = personal_data::find(text).into_iter().filter(|span| self.takes(span.kind));
+        let spans = personal_data::find(text);
+        if spans.is_empty() && self.rules.is_empty() {
+            return Vec::new();
+        }
+        let spans = spans.into_iter().filter(|span| self.takes(span.kind));
         let mut cuts: Vec<Cut> =
             spans.map(|span| Cut { start: span.start, end: span.end, label: Label::Kind(span.kind) }).collect();
         for (i, rule) in self.rules.iter().enumerate() {

@@ -129,6 +129,29 @@ fn plain_events_and_lines_of_json_are_streams_too() {
 }
 
 #[test]
+fn what_differs_from_the_event_before_in_more_than_one_piece_is_looked_at_whole() {
+    let event =
+        |id: &str, text: &str| format!("{{\"id\":\"{id}\",\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}");
+    let table = [
+        // The piece alone, the id, an escape, and a second line of the same event.
+        (vec![event("a", "x"), event("a", MAIL)], 1),
+        (vec![event("a", "x"), event(MAIL, "y"), event(MAIL, "z")], 2),
+        (vec![event("a", "x"), event("a", "anna.k\\u0040example.org"), event("a", "y")], 1),
+        (vec![event("a", "x"), event("a", "\",\"password\":\"s3cr3t"), event("a", "y")], 1),
+        (vec![event("a", "x"), format!("{}\ndata: {{\"b\":\"{MAIL}\"}}", event("a", "y")), event("a", "z")], 1),
+        (vec![event("a", "x"), format!("{}\nevent: {MAIL}", event("a", "y"))], 1),
+    ];
+    for (events, finds) in table {
+        for end in ["\n", "\r", "\r\n"] {
+            let stream: String = events.iter().map(|event| format!("data: {event}\n\n").replace('\n', end)).collect();
+            let (kept, found) = body("text/event-stream", &stream);
+            assert_eq!(found, finds, "{stream}");
+            assert!(!kept.contains("anna") && !kept.contains("s3cr3t"), "{kept}");
+        }
+    }
+}
+
+#[test]
 fn own_rules_work_beside_the_built_in_ones() {
     let rule = |name: &str, pattern: &str, replacement: Option<&str>| Rule {
         name: Name::new(name).unwrap(),

@@ -159,7 +159,7 @@ impl Console {
     fn present(&self, filter: &Filter) -> Value {
         let listing = self.cache.entries(&EntryFilter::of(filter), SHOWN);
         let searched = [&filter.text, &filter.tenant, &filter.route, &filter.model].iter().any(|text| !text.is_empty());
-        context! {live => value(&self.cache.totals()), listing => value(&listing), searched}
+        context! {live => value(&self.cache.totals()), listing => value(&listing), searched, range => &filter.range}
     }
 
     /// Names to choose from: those of the rows, and those that the cache has now.

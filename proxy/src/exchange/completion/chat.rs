@@ -4,10 +4,9 @@
 //! (`reasoning_content` of DeepSeek, SGLang and llama.cpp, `reasoning` of vLLM and gpt-oss),
 //! in whether tool call deltas carry an index, and in whether arguments are text or JSON.
 
-use serde_json::Value;
-
 use super::json::{append_texts, as_written, copy_text, index, items, text};
 use super::{Assembler, Choice, MAX_PARTS, Part, ToolCall};
+use crate::exchange::tree::Value;
 
 /// Takes a plain answer or a chunk.
 pub(super) fn take(assembler: &mut Assembler, part: Part, value: &Value) {

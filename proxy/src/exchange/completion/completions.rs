@@ -1,9 +1,8 @@
 //! Legacy completions: `choices[].text`, plain and streamed alike.
 
-use serde_json::Value;
-
 use super::Assembler;
 use super::json::{copy_text, index, text};
+use crate::exchange::tree::Value;
 
 /// Takes a plain answer or a chunk.
 pub(super) fn take(assembler: &mut Assembler, value: &Value) {

@@ -1,8 +1,7 @@
 //! Error bodies and error events of every dialect, read into text.
 
-use serde_json::Value;
-
 use super::json::{items, text};
+use crate::exchange::tree::Value;
 
 /// Longer texts are cut: some engines quote the whole request back.
 const MAX_BYTES: usize = 4096;

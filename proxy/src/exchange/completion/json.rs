@@ -1,6 +1,6 @@
 //! Small readers of loosely typed JSON: a field of the wrong type is a field that is not there.
 
-use serde_json::Value;
+use crate::exchange::tree::Value;
 
 /// Text of a string field; empty where it is none.
 pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -27,15 +27,15 @@ pub(super) fn index(value: &Value, key: &str) -> Option<usize> {
 }
 
 /// Elements of an array field; none where it is no array.
-pub(super) fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+pub(super) fn items<'a, 'b>(value: &'a Value<'b>, key: &str) -> &'a [Value<'b>] {
+    value.get(key).and_then(Value::as_array).unwrap_or_default()
 }
 
 /// JSON that some engines write as text and others as a value.
 pub(super) fn as_written(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         other => other.to_string(),
     }
 }

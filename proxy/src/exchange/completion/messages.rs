@@ -4,11 +4,10 @@
 //! A tool's input is an object in a plain answer and JSON text in a stream; the object is
 //! written out compact with its keys sorted, so its text may differ from what the LLM wrote.
 
-use serde_json::Value;
-
 use super::json::{as_written, copy_text, index, items, text};
 use super::pieces::Piece;
 use super::{Assembler, Part, ToolCall};
+use crate::exchange::tree::Value;
 
 /// Takes a plain answer or an event.
 pub(super) fn take(assembler: &mut Assembler, part: Part, name: &[u8], value: &Value) {
@@ -84,7 +83,7 @@ fn piece(part: Part, block: &Value) -> Piece {
 fn call(part: Part, block: &Value) -> ToolCall {
     let input = block.get("input").unwrap_or(&Value::Null);
     // The start of a streamed block says `"input": {}`, and deltas follow.
-    let is_placeholder = part == Part::Delta && input.as_object().is_some_and(|fields| fields.is_empty());
+    let is_placeholder = part == Part::Delta && input.is_empty_object();
     let arguments = if is_placeholder { String::new() } else { as_written(input) };
     ToolCall { id: text(block, "id").to_owned(), name: text(block, "name").to_owned(), arguments }
 }

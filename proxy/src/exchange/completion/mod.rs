@@ -11,6 +11,7 @@ mod error;
 mod json;
 mod messages;
 mod native;
+mod pattern;
 mod pieces;
 pub mod render;
 mod responses;
@@ -20,12 +21,12 @@ pub mod sse;
 mod tests;
 mod usage;
 
-use serde_json::Value;
-
+use self::pattern::Pattern;
 use self::pieces::Pieces;
 use self::sse::{Event, Reader};
 use self::usage::Counts;
 use super::Api;
+use super::tree::Value;
 
 pub use self::error::error_text;
 pub use self::scan::Scanner;
@@ -155,6 +156,8 @@ pub struct Assembler {
     counts: Counts,
     /// Blocks of shapes that number them; made into the one choice at the end.
     pieces: Pieces,
+    /// What events of a stream repeat.
+    pattern: Pattern,
     /// Something of this shape was seen.
     seen: bool,
 }
@@ -163,17 +166,22 @@ impl Assembler {
     /// An assembler for that shape; none where answers of it are not read.
     pub fn new(api: Api, path: &str) -> Option<Self> {
         let shape = Shape::of(api, path)?;
-        let (completion, counts, pieces) = Default::default();
-        Some(Self { shape, completion, counts, pieces, seen: false })
+        let (completion, counts, pieces, pattern) = Default::default();
+        Some(Self { shape, completion, counts, pieces, pattern, seen: false })
     }
 
     /// Takes one event of a stream.
     pub fn event(&mut self, event: Event<'_>) {
-        if event.data == b"[DONE]" {
+        if let Some(piece) = self.pattern.piece(event.data).filter(|_| event.name.is_empty()) {
+            if let Some(choice) = self.completion.choice(self.pattern.choice) {
+                self.pattern.add(piece, choice);
+            }
+        } else if event.data == b"[DONE]" {
             self.completion.ended |= matches!(self.shape, Shape::Chat | Shape::Completions | Shape::Generate);
             self.seen = true;
         } else if let Ok(value) = serde_json::from_slice::<Value>(event.data) {
             self.take(Part::Delta, event.name, &value);
+            self.pattern.learn(self.shape, event.data, &value);
         }
     }
 

@@ -1,10 +1,9 @@
 //! Engines' own shapes, best effort: llama.cpp `/completion` and `/infill`, TGI `/generate`
 //! and `/generate_stream`, SGLang `/generate`.
 
-use serde_json::Value;
-
 use super::json::{copy_text, count, index, items, text};
 use super::{Assembler, Part};
+use crate::exchange::tree::Value;
 
 /// llama.cpp: `content`, `stop`, `stop_type`; an array of them where several prompts were sent.
 pub(super) fn llama_cpp(assembler: &mut Assembler, value: &Value) {
@@ -94,7 +93,7 @@ fn sglang(assembler: &mut Assembler, number: usize, value: &Value) {
         None => choice.text.push_str(said),
     }
     match meta.get("finish_reason") {
-        Some(Value::String(reason)) => reason.clone_into(&mut choice.finish_reason),
+        Some(Value::String(reason)) => choice.finish_reason = reason.to_string(),
         Some(reason) => copy_text(&mut choice.finish_reason, reason, "type"),
         None => {}
     }

@@ -4,11 +4,10 @@
 //! (llama.cpp b11549 does); an item's `done` event and the final response
 //! hold the whole text again and replace what was gathered.
 
-use serde_json::Value;
-
 use super::json::{append_texts, as_written, copy_text, index, items, text};
 use super::pieces::Piece;
 use super::{Assembler, Part, ToolCall};
+use crate::exchange::tree::Value;
 
 /// Takes a plain answer or an event.
 pub(super) fn take(assembler: &mut Assembler, part: Part, name: &[u8], value: &Value) {

@@ -6,10 +6,9 @@
 //! where the prompt is likewise told without its cached part.
 //! Counts of a stream are running totals: a later one replaces an earlier one, field by field.
 
-use serde_json::Value;
-
 use super::Usage;
 use super::json::count;
+use crate::exchange::tree::Value;
 
 /// What was told so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

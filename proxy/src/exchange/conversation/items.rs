@@ -1,8 +1,7 @@
 //! Messages, items and their parts, in the spellings of all shapes.
 
-use serde_json::Value;
-
 use super::{Message, Part};
+use crate::exchange::tree::Value;
 
 /// A message with its parts.
 pub(super) fn message(role: &str, parts: Vec<Part>) -> Message {
@@ -26,7 +25,7 @@ pub(super) fn chat_message(value: &Value) -> Message {
     if !text(value, "refusal").is_empty() {
         found.push(Part::Text(text(value, "refusal").to_owned()));
     }
-    let calls = value.get("tool_calls").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let calls = value.get("tool_calls").and_then(Value::as_array).unwrap_or_default();
     found
         .extend(calls.iter().map(|entry| call(entry.get("function").or_else(|| entry.get("custom")).unwrap_or(entry))));
     found.extend(value.get("function_call").filter(|function| function.is_object()).map(call));
@@ -50,7 +49,7 @@ pub(super) fn response_item(value: &Value) -> Message {
             message("assistant", vec![Part::Reasoning(if content.is_empty() { of("summary") } else { content })])
         }
         _ => match value {
-            Value::String(said) => message("user", vec![Part::Text(said.clone())]),
+            Value::String(said) => message("user", vec![Part::Text(said.to_string())]),
             other => message("", vec![part(other)]),
         },
     }
@@ -67,7 +66,7 @@ pub(super) fn parts(content: &Value) -> Vec<Part> {
 
 fn part(value: &Value) -> Part {
     if let Value::String(text) = value {
-        return Part::Text(text.clone());
+        return Part::Text(text.to_string());
     }
     let of = |key: &str| flat(value.get(key).unwrap_or(&Value::Null));
     match text(value, "type") {
@@ -88,7 +87,7 @@ fn call(value: &Value) -> Part {
     let arguments = ["arguments", "input"].iter().find_map(|key| value.get(key)).unwrap_or(&Value::Null);
     let arguments = match arguments {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         other => other.to_string(),
     };
     Part::ToolCall { name: text(value, "name").to_owned(), arguments }

@@ -7,9 +7,8 @@ mod items;
 #[cfg(test)]
 mod tests;
 
-use serde_json::Value;
-
 use super::Api;
+use super::tree::Value;
 
 /// What the client asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,7 +112,7 @@ fn prompts(value: &Value) -> Vec<Message> {
 
 fn prompt(value: &Value) -> Message {
     let part = match value {
-        Value::String(text) => Part::Text(text.clone()),
+        Value::String(text) => Part::Text(text.to_string()),
         Value::Array(_) => Part::Other("token_ids".to_owned()),
         Value::Object(_) => match value.get("prompt_string").or_else(|| value.get("text")).and_then(Value::as_str) {
             Some(text) => Part::Text(text.to_owned()),
@@ -126,7 +125,7 @@ fn prompt(value: &Value) -> Message {
 
 /// Names of the tools offered, in each shape: `function.name`, `name`, or the type of a built-in one.
 fn tools(value: &Value) -> Vec<String> {
-    let list = |key: &str| value.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let list = |key: &str| value.get(key).and_then(Value::as_array).unwrap_or_default();
     let name = |tool: &Value| {
         let nested = tool.get("function").or_else(|| tool.get("custom")).and_then(|f| f.get("name"));
         let name = nested.or_else(|| tool.get("name")).or_else(|| tool.get("type"));

@@ -134,6 +134,7 @@ pub fn again<B, H>(mut draft: Draft, again: Again) -> http::Response<Body<B, H>>
     let now = Some(draft.elapsed());
     (draft.timings.first_byte, draft.timings.last_byte) = (now, now);
     let mut response = http::Response::new(Body::Own(Full::new(again.body)));
+    *response.headers_mut() = again.headers;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, again.content_type);
     headers.insert(header::AGE, draft.cache.hit.as_ref().map_or(0, |hit| hit.age.as_secs()).into());

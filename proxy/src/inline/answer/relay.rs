@@ -62,8 +62,10 @@ struct Copier {
 }
 
 struct Flow<B> {
-    draft: Draft,
+    /// Before the draft: whoever reads the record must not find this exchange among those who
+    /// still take part in its generation.
     body: B,
+    draft: Draft,
     /// Follows the events of a stream; none where the answer is plain.
     scanner: Option<Scanner>,
     /// The beginning of an event whose end has not come.
@@ -210,7 +212,9 @@ impl<B, H> Relay<B, H> {
             None if said_error => Outcome::Broken,
             None => Outcome::Complete,
         };
-        flow.draft.finish(outcome, fault);
+        let Flow { body, draft, .. } = flow;
+        drop(body);
+        draft.finish(outcome, fault);
     }
 }
 
@@ -232,7 +236,7 @@ impl<B: Upstream> Flow<B> {
         let follows = draft.response.is_stream() && draft.response.content_encoding.is_empty();
         let follows = follows && (request.api.owes_end() || request.api == Api::Opaque);
         let scanner = follows.then(|| Scanner::new(request.api, request.target.path()));
-        Self { draft, body, scanner, held: BytesMut::new() }
+        Self { body, draft, scanner, held: BytesMut::new() }
     }
 
     /// The next piece to pass on; none at the end. A fault is kept in the draft.

@@ -10,7 +10,7 @@ use http_body_util::Full;
 use hyper::body::{Frame, SizeHint};
 
 use super::flight::{Generated, Participant};
-use super::form_of;
+use super::{Rules, form_of};
 use crate::exchange::completion::render::render;
 use crate::exchange::{Caching, Error, Record};
 
@@ -28,7 +28,11 @@ impl<B: Generated> Body<B> {
     /// The answer's beginning for an exchange that takes part in a generation, in the form that
     /// it asked for; none where the generation cannot be given in that form after all. Errors
     /// are those of the generation, or the exchange's own deadline.
-    pub async fn shared(mut participant: Participant<B>, record: &mut Record) -> Result<Option<(Parts, Self)>, Error> {
+    pub async fn shared(
+        mut participant: Participant<B>,
+        record: &mut Record,
+        rules: &Rules,
+    ) -> Result<Option<(Parts, Self)>, Error> {
         let begun = participant.begun().await;
         participant.note(record);
         if record.cache.caching == Caching::Collapsed {
@@ -36,8 +40,13 @@ impl<B: Generated> Body<B> {
             record.attempts.clear();
         }
         let mut head = begun?;
-        if record.cache.caching == Caching::Collapsed && !participant.flight().is_whole() {
-            // Too large to be held for those who read slowly: better an engine of its own.
+        let is_private = rules.is_private(&head);
+        if is_private {
+            participant.flight().close();
+        }
+        if record.cache.caching == Caching::Collapsed && (is_private || !participant.flight().is_whole()) {
+            // Made for another alone (RFC 9111, 4), or too large to be held for those who read
+            // slowly: better an engine of its own.
             return Ok(None);
         }
         let (made, wanted) = (participant.flight().lane().form(), form_of(record));

@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 
 use super::key::Key;
 use crate::exchange::cached::{About, Evicted, Hit};
 use crate::exchange::completion::render::{Form, render};
-use crate::exchange::{Api, Name};
+use crate::exchange::{Api, ExchangeId, Name};
 
 /// A good answer, as it is handed to the store.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Answer {
     pub key: Key,
     /// `Content-Type` it came with.
     pub content_type: HeaderValue,
+    /// Other headers to give again, see [`kept_headers`].
+    pub headers: HeaderMap,
     /// Body as the engine sent it. The store makes it as small as its bytes.
     pub body: Bytes,
     /// The form that its request asked for.
@@ -27,6 +29,8 @@ pub struct Answer {
     pub events: u32,
     /// What is known of it.
     pub about: Arc<About>,
+    /// The exchanges that shared it, by any of which it can be taken out.
+    pub exchanges: Vec<ExchangeId>,
     /// Whose it is; as in the key, to flush and to show.
     pub tenant: Name,
     /// The route that took its request; as in the key, to flush and to show.
@@ -60,6 +64,22 @@ pub struct Entry {
 /// frequency counters, the index, and what the allocator loses.
 const OVERHEAD: usize = 1024;
 
+/// What each exchange by which it can be found costs in the index.
+const EXCHANGE: usize = 64;
+
+/// The headers of an engine's answer that belong to it and not to one exchange: those by which
+/// a browser lets a page read it. The `Origin` that they depend on is in the key.
+pub(super) fn kept_headers(response: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for (name, value) in response.iter().filter(|(name, _)| name.as_str().starts_with("access-control-")) {
+        // Copied: a clone would hold the connection's buffer that the value is a piece of.
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            kept.append(name, value);
+        }
+    }
+    kept
+}
+
 /// An answer in a form that it did not come in.
 #[derive(Clone, Debug)]
 struct Rendered {
@@ -78,10 +98,10 @@ impl Entry {
 
     /// Bytes that count against the ceilings.
     pub fn weight(&self) -> u32 {
-        let Answer { key, body, about, .. } = &self.answer;
+        let Answer { key, body, about, exchanges, .. } = &self.answer;
         let about =
             about.prompt.len() + about.model.len() + about.finish_reasons.iter().map(String::len).sum::<usize>();
-        let total = OVERHEAD + key.full().len() + body.len() + self.room() + about;
+        let total = OVERHEAD + exchanges.len() * EXCHANGE + key.full().len() + body.len() + self.room() + about;
         u32::try_from(total).unwrap_or(u32::MAX)
     }
 

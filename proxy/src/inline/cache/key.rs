@@ -14,7 +14,7 @@ use crate::exchange::cached::Bypass;
 use crate::exchange::{Api, ExchangeId, Facts, Name, Request};
 
 /// A key, cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     digest: [u8; 32],
     full: Arc<[u8]>,
@@ -37,6 +37,8 @@ pub struct Scope<'a> {
     pub engine: u64,
     /// Which of several answers, see [`variant`].
     pub variant: u32,
+    /// Whether answers cut at their limit are taken ([`RoutePolicy::keep_cut`]).
+    pub keep_cut: bool,
     /// Headers that the route's policy adds ([`RoutePolicy::vary_names`]).
     pub vary: &'a [HeaderName],
     /// Larger requests are not looked at ([`super::Config::max_request_bytes`]).
@@ -141,7 +143,8 @@ pub fn key(request: &Request, scope: &Scope<'_>) -> Result<Key, Bypass> {
     {
         return Err(Bypass::Unclear);
     }
-    let Scope { tenant, route, tenant_epoch, route_epoch, engine, variant, vary, max_request_bytes: _ } = *scope;
+    let Scope { tenant, route, tenant_epoch, route_epoch, engine, variant, keep_cut, vary, max_request_bytes: _ } =
+        *scope;
     let mut full = Vec::with_capacity(body.len() + body.len() / 8 + 512);
     full.push(FORM);
     for text in [tenant.as_str(), route.as_str(), method.as_str(), target.as_str()] {
@@ -151,6 +154,7 @@ pub fn key(request: &Request, scope: &Scope<'_>) -> Result<Key, Bypass> {
     full.extend_from_slice(&tenant_epoch.to_le_bytes());
     full.extend_from_slice(&route_epoch.to_le_bytes());
     full.extend_from_slice(&variant.to_le_bytes());
+    full.push(keep_cut.into());
     // A name of no letters ends the headers that are there.
     for name in ALWAYS.iter().filter(|name| headers.contains_key(*name)) {
         values(&mut full, name, headers);
@@ -212,6 +216,13 @@ impl Key {
     #[cfg(test)]
     pub(super) fn forged(&self, other: &Self) -> Self {
         Self { digest: self.digest, ..other.clone() }
+    }
+}
+
+/// Without the prompt and the credentials that the full key holds.
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Key").field(&self.short()).finish()
     }
 }
 

@@ -36,6 +36,7 @@ struct Asked {
     epochs: (u64, u64),
     engine: u64,
     variant: u32,
+    keep_cut: bool,
     vary: Vec<HeaderName>,
 }
 
@@ -50,6 +51,7 @@ impl Asked {
             epochs: (0, 0),
             engine: 7,
             variant: 0,
+            keep_cut: false,
             vary: vec![HeaderName::from_static("x-user")],
         }
     }
@@ -62,6 +64,7 @@ impl Asked {
             route_epoch: self.epochs.1,
             engine: self.engine,
             variant: self.variant,
+            keep_cut: self.keep_cut,
             vary: &self.vary,
             max_request_bytes: 1000,
         };
@@ -107,7 +110,7 @@ fn what_does_not_change_the_answer_is_not_in_the_key() {
 
 #[test]
 fn what_may_change_the_answer_or_its_holder_is_in_the_key() {
-    let changes: [(&str, Change); 30] = [
+    let changes: [(&str, Change); 31] = [
         ("nothing", |_| {}),
         ("tenant", |a| a.tenant = name("t2")),
         ("route", |a| a.route = name("r2")),
@@ -115,6 +118,7 @@ fn what_may_change_the_answer_or_its_holder_is_in_the_key() {
         ("tenant's epoch", |a| a.epochs.0 = 1),
         ("route's epoch", |a| a.epochs.1 = 1),
         ("engine", |a| a.engine = 8),
+        ("what is kept", |a| a.keep_cut = true),
         ("variant", |a| a.variant = 1),
         ("method", |a| a.request.method = Method::PUT),
         ("path", |a| a.request.target = "/chat/completions".parse().unwrap()),

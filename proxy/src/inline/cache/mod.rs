@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderName;
+use http::header;
 use http::response::Parts;
 
 pub use body::Body;
@@ -90,12 +91,21 @@ pub enum Found {
 pub struct Shareable {
     key: Key,
     form: Form,
+    control: Control,
 }
 
 impl Rules {
     /// The rules of a route that asks this engine first.
     pub fn new(policy: RoutePolicy, engine: Arc<dyn Engine>) -> Self {
         Self { vary: policy.vary_names(), policy, engine }
+    }
+
+    /// Whether an answer may be given to nobody but its own client: its engine says so, or it
+    /// is encoded as that one client asked.
+    fn is_private(&self, head: &Parts) -> bool {
+        let mut codings = head.headers.get_all(header::CONTENT_ENCODING).iter();
+        codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+            || control::forbids(&head.headers, &self.vary)
     }
 
     /// Whether anything is kept.
@@ -127,12 +137,14 @@ impl<B: Generated + 'static> Cache<B> {
         if !rules.keeps() {
             return Ok(Found::Nothing);
         }
-        let control = Control::of(&record.request.headers);
+        let mut control = Control::of(&record.request.headers);
+        // Entries know the time that held when they were made; the route's may be shorter by now.
+        control.max_age = Some(control.max_age.map_or(*rules.policy.ttl, |age| age.min(*rules.policy.ttl)));
         let form = form_of(record);
         let found = self.key(record, rules, &control).map(|key| (self.again(&key, form, &control), key));
         let found = match found {
             Ok((Ok((again, hit)), _)) => {
-                record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ticket: None };
+                record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
                 return Ok(Found::Again(again));
             }
             Ok((Err(miss), key)) => {
@@ -142,7 +154,7 @@ impl<B: Generated + 'static> Cache<B> {
                     record.cache.ticket = Some(Arc::new(Ticket::<B>::alone(self.store.clone(), rules.clone(), key)));
                     Found::Nothing
                 } else {
-                    Found::Shareable(Shareable { key, form })
+                    Found::Shareable(Shareable { key, form, control })
                 }
             }
             Err(cause) => {
@@ -157,26 +169,37 @@ impl<B: Generated + 'static> Cache<B> {
     }
 
     /// Shares the generation that an exchange may share, or leads it: then `ask` says how its
-    /// engine is asked, with a record of nobody's.
+    /// engine is asked, with a record of nobody's. Gives the answer instead where it has come
+    /// into the store since [`Self::find`] looked.
     pub fn join(
         &self,
         draft: &mut Draft,
         rules: &Arc<Rules>,
-        Shareable { key, form }: Shareable,
+        Shareable { key, form, control }: Shareable,
         ask: impl FnOnce(Box<Record>) -> Asking<B>,
-    ) -> Participant<B> {
-        let deadline = draft.request.deadline.map(|deadline| (draft.request.arrived + deadline).into());
+    ) -> Result<Participant<B>, Again> {
+        // A client may say more seconds than a clock can count: then it has no deadline.
+        let deadline = draft.request.deadline.and_then(|deadline| draft.request.arrived.checked_add(deadline));
         let wanted = Wanted {
+            exchange: draft.request.id,
             digest: *key.digest(),
             key: key.full_shared(),
             lanes: lanes(draft.request.api, form),
             limit_bytes: self.max_entry_bytes,
             lag_bytes: LAG_BYTES.max(self.max_entry_bytes),
-            deadline,
+            deadline: deadline.map(Into::into),
         };
         let joined = self.flights.join(wanted, || ask(draft.for_asking()));
         let participant = match joined {
-            Joined::Lead(participant) => participant,
+            Joined::Lead(participant) => {
+                // A flight that ended in between was in the store before it left its place, and
+                // nothing is asked before the participant is polled.
+                if let Ok((again, hit)) = self.again(&key, form, &control) {
+                    draft.cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
+                    return Err(again);
+                }
+                participant
+            }
             Joined::Follow(participant) => {
                 draft.cache.caching = Caching::Collapsed;
                 participant
@@ -184,11 +207,16 @@ impl<B: Generated + 'static> Cache<B> {
         };
         let ticket = Ticket::shared(self.store.clone(), rules.clone(), key, participant.flight().clone());
         draft.cache.ticket = Some(Arc::new(ticket));
-        participant
+        Ok(participant)
     }
 
     /// Looks at how an answer begins: its engine may forbid to keep it.
     pub fn begun(&self, record: &mut Record, rules: &Rules, begun: &Result<(Parts, Body<B>), Error>) {
+        if record.cache.ticket.is_some()
+            && let Ok((head, _)) = begun
+        {
+            record.cache.headers = entry::kept_headers(&head.headers);
+        }
         let forbids = |(head, _): &(Parts, _)| control::forbids(&head.headers, &rules.vary);
         if record.cache.ticket.is_some() && begun.as_ref().is_ok_and(forbids) {
             record.cache.ticket = None;
@@ -211,6 +239,7 @@ impl<B: Generated + 'static> Cache<B> {
             route_epoch: epochs.route(&record.route),
             engine: rules.engine.identity(),
             variant: key::variant(&record.request, &rules.policy),
+            keep_cut: rules.policy.keep_cut,
             vary: &rules.vary,
             max_request_bytes: self.max_request_bytes,
         };
@@ -222,7 +251,8 @@ impl<B: Generated + 'static> Cache<B> {
         let entry = self.store.lookup(key, now, control)?;
         let (body, events) = entry.in_form(form).ok_or(Miss::Form)?;
         let left = entry.remaining(now).unwrap_or_default();
-        Ok((Again { content_type: entry.content_type(form), body, events, left }, entry.hit(now)))
+        let (content_type, headers) = (entry.content_type(form), entry.answer.headers.clone());
+        Ok((Again { content_type, headers, body, events, left }, entry.hit(now)))
     }
 }
 

@@ -121,7 +121,7 @@ impl Store {
         Ok(entry)
     }
 
-    /// Takes out what that exchange made; whether there was anything.
+    /// Takes out what that exchange made or shared; whether there was anything.
     pub fn evict(&self, source: ExchangeId, cause: Evicted) -> bool {
         let Some(entry) = self.by_source.find(source) else { return false };
         let digest = *entry.answer.key.digest();
@@ -139,7 +139,7 @@ impl Store {
         matches!(result, CompResult::Removed(_))
     }
 
-    /// What that exchange made, if it can still be given.
+    /// What that exchange made or shared, if it can still be given.
     pub fn made_by(&self, source: ExchangeId, now: Instant) -> Option<Arc<Entry>> {
         self.by_source.find(source).filter(|entry| self.is_current(entry) && entry.remaining(now).is_some())
     }
@@ -171,6 +171,11 @@ impl Store {
     }
 }
 
+/// The exchanges by which an entry is found.
+fn ids(entry: &Entry) -> impl Iterator<Item = ExchangeId> + '_ {
+    std::iter::once(entry.answer.about.source).chain(entry.answer.exchanges.iter().copied())
+}
+
 fn is_current(entry: &Entry, epochs: &Epochs) -> bool {
     let Answer { key, tenant, route, .. } = &entry.answer;
     key.tenant_epoch() == epochs.tenant(tenant) && key.route_epoch() == epochs.route(route)
@@ -188,19 +193,23 @@ fn cause_of(entry: &Entry, cause: RemovalCause, epochs: &Epochs) -> Evicted {
 
 impl Index {
     fn remember(&self, entry: &Arc<Entry>) {
-        self.lock().insert(entry.answer.about.source, Arc::downgrade(entry));
+        let mut index = self.lock();
+        for id in ids(entry) {
+            index.insert(id, Arc::downgrade(entry));
+        }
     }
 
     fn find(&self, source: ExchangeId) -> Option<Arc<Entry>> {
         self.lock().get(&source).and_then(Weak::upgrade)
     }
 
-    /// Forgets an entry, unless its exchange has made another since.
+    /// Forgets an entry, unless its exchanges have made another since.
     fn forget(&self, entry: &Arc<Entry>) {
-        let source = entry.answer.about.source;
         let mut index = self.lock();
-        if index.get(&source).is_some_and(|held| std::ptr::eq(held.as_ptr(), Arc::as_ptr(entry))) {
-            index.remove(&source);
+        for id in ids(entry) {
+            if index.get(&id).is_some_and(|held| std::ptr::eq(held.as_ptr(), Arc::as_ptr(entry))) {
+                index.remove(&id);
+            }
         }
     }
 

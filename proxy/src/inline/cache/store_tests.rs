@@ -58,6 +58,7 @@ fn key_of(store: &Store, tenant: &str, route: &str, number: usize) -> Key {
         route_epoch: store.epochs().route(&route),
         engine: 7,
         variant: 0,
+        keep_cut: false,
         vary: &[],
         max_request_bytes: 1000,
     };
@@ -77,6 +78,8 @@ fn answer(key: Key, tenant: &str, route: &str, source: u128, made: Instant) -> A
     Answer {
         key,
         content_type: HeaderValue::from_static("application/json"),
+        headers: http::HeaderMap::new(),
+        exchanges: Vec::new(),
         body: Bytes::from(format!("answer {source}")),
         form: Form::Plain,
         events: 0,
@@ -208,6 +211,21 @@ fn one_exchange_that_is_kept_twice_is_still_found() {
     keep(&store, 1, 10);
     assert_eq!((store.totals().entries, store.by_source.len()), (1, 1));
     assert!(store.evict(id(10), Evicted::Person));
+}
+
+#[test]
+fn an_answer_is_taken_out_by_any_exchange_that_shared_it() {
+    let store = store(1 << 20, 1 << 16);
+    let key = key_of(&store, "t", "r", 1);
+    let shared = Answer { exchanges: vec![id(3), id(4)], ..answer(key, "t", "r", 10, Instant::now()) };
+    store.insert(shared).unwrap();
+    for exchange in [id(10), id(3), id(4)] {
+        assert!(store.made_by(exchange, Instant::now()).is_some());
+    }
+    assert!(store.evict(id(4), Evicted::Verdict));
+    store.sweep();
+    assert_eq!((store.totals().entries, store.by_source.len()), (0, 0), "and all of them forgotten");
+    assert!(!store.evict(id(3), Evicted::Verdict));
 }
 
 #[test]

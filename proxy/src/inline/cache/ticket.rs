@@ -36,10 +36,14 @@ impl<B> Ticket<B> {
         Self { store, rules, key, flight: Some(flight) }
     }
 
-    /// Ends the flight's time; whether that was still to be done. The first to decide decides
-    /// for all who shared.
-    fn close(&self) -> bool {
+    /// Whether it is still to be decided. The first to decide decides for all who shared.
+    fn decide(&self) -> bool {
         self.flight.as_ref().is_none_or(|flight| flight.decide())
+    }
+
+    /// Whether others have the whole of it, or may still.
+    fn is_shared_still(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.participants() > 0 || flight.has_ended_well())
     }
 
     fn judge(&self, record: &Record, read: &Reading<'_>) -> Result<About, Rejected> {
@@ -55,10 +59,12 @@ impl<B> Ticket<B> {
         let answer = Answer {
             key: self.key.clone(),
             content_type: HeaderValue::from_str(&record.response.content_type).map_err(|_| Rejected::Unreadable)?,
+            headers: record.cache.headers.clone(),
             body: record.response.body.clone().freeze(),
             form: form_of(record),
             events: record.response.events,
             about: Arc::new(about),
+            exchanges: self.flight.as_ref().map_or_else(Vec::new, |flight| flight.exchanges()),
             tenant: record.tenant.clone(),
             route: record.route.clone(),
             api: record.request.api,
@@ -72,21 +78,28 @@ impl<B> Ticket<B> {
 
 impl<B: Generated> Admit for Ticket<B> {
     fn admit(&self, record: &Record, read: &Reading<'_>) {
-        if record.outcome == Outcome::ClientLeft && self.goes_on() {
+        if record.outcome == Outcome::ClientLeft && self.is_shared_still() {
             // Those who stayed will have the whole of it.
             return;
         }
         let judged = self.judge(record, read);
-        if !self.close() {
+        if !self.decide() {
             return;
         }
         if let Err(cause) = judged.and_then(|about| self.keep(record, about)) {
             self.store.reject(cause);
         }
+        // Not before it is in the store: at every moment it is found in one place or the other.
+        self.flight.iter().for_each(|flight| flight.close());
     }
 
     fn goes_on(&self) -> bool {
-        self.flight.as_ref().is_some_and(|flight| flight.participants() > 0 || flight.has_ended_well())
+        self.flight.as_ref().is_some_and(|flight| flight.was_handed_over())
+    }
+
+    fn takes_over(&self, record: &Record) -> bool {
+        let is_last = record.outcome != Outcome::ClientLeft || !self.is_shared_still();
+        is_last && self.flight.as_ref().is_some_and(|flight| flight.take_bill())
     }
 }
 

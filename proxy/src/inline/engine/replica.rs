@@ -49,7 +49,7 @@ impl Replica {
         let internal = |fault: http::header::InvalidHeaderValue| {
             Error::new(Kind::Internal, "the engine's host or key is no header value").detail(fault)
         };
-        let identity = AtomicU64::new(identity(&engine, &Fingerprint::default()));
+        let identity = AtomicU64::new(identity(&engine, &address.authority, &Fingerprint::default()));
         let key = config.api_key_env.as_ref().and_then(|name| std::env::var(name).ok());
         Ok(Self {
             engine,
@@ -139,7 +139,7 @@ impl Replica {
 
     /// Notes what it is; tells what was noted before.
     pub(super) fn set_fingerprint(&self, fingerprint: Arc<Fingerprint>) -> Arc<Fingerprint> {
-        self.identity.store(identity(&self.engine, &fingerprint), Ordering::Relaxed);
+        self.identity.store(identity(&self.engine, &self.authority, &fingerprint), Ordering::Relaxed);
         self.fingerprint.swap(fingerprint)
     }
 
@@ -177,8 +177,10 @@ impl Replica {
     }
 }
 
-fn identity(engine: &Name, fingerprint: &Fingerprint) -> u64 {
-    let hash = blake3::hash(format!("{engine}\n{}", fingerprint.digest()).as_bytes());
+/// An engine that tells nothing of itself is known by where it is.
+fn identity(engine: &Name, authority: &str, fingerprint: &Fingerprint) -> u64 {
+    let told = if *fingerprint == Fingerprint::default() { authority.to_owned() } else { fingerprint.digest() };
+    let hash = blake3::hash(format!("{engine}\n{told}").as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&hash.as_bytes()[..8]);
     u64::from_le_bytes(first)

@@ -10,9 +10,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::json::{index, text};
 use super::super::{MAX_CHOICES, MAX_PARTS};
-use super::merge::{Members, Rule, member, members, nested, object, take_list, take_text};
+use super::merge::{Members, Rule, index, member, members, nested, object, take_list, take_text, text};
 use crate::exchange::Api;
 
 /// What every chunk repeats.

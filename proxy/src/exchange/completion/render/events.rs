@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::super::json::text;
+use super::super::Scanner;
 use super::super::sse::{Event, Reader};
-use super::super::{Scanner, error};
+use super::merge::text;
 use crate::exchange::Api;
 
 /// The events of a stream that came to its proper end without an error; none otherwise, and
@@ -33,7 +33,7 @@ pub(super) fn read(api: Api, body: &[u8]) -> Option<Vec<Value>> {
 fn value(api: Api, event: Event<'_>) -> Option<Value> {
     let name = std::str::from_utf8(event.name).ok()?;
     let mut value: Value = serde_json::from_slice(event.data).ok()?;
-    if error::in_value(&value, name == "error").is_some() {
+    if name == "error" {
         return None;
     }
     if !is_named(api) {

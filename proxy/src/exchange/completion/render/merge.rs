@@ -119,3 +119,14 @@ fn is_empty(value: &Value) -> bool {
         _ => false,
     }
 }
+
+/// Text of a string field; empty where it is none.
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A field that numbers something; none where absent, `usize::MAX` where absurd.
+pub(super) fn index(value: &Value, key: &str) -> Option<usize> {
+    let number = value.get(key)?.as_u64()?;
+    Some(usize::try_from(number).unwrap_or(usize::MAX))
+}

@@ -20,7 +20,7 @@ mod text;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Completion, error};
+use super::Completion;
 use crate::exchange::Api;
 
 pub use self::text::{Text, of_text};
@@ -61,9 +61,6 @@ pub fn render(api: Api, body: &Bytes, from: Form, to: Form) -> Option<Bytes> {
         }
         (Form::Plain, Form::Stream { include_usage }) => {
             let plain: Value = serde_json::from_slice(body).ok()?;
-            if error::in_value(&plain, false).is_some() {
-                return None;
-            }
             checked(api, body, from, to, events::write(api, &to_stream(api, plain, include_usage)?)?)
         }
         (Form::Stream { .. }, Form::Plain) => {

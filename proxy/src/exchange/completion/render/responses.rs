@@ -8,8 +8,7 @@
 use serde_json::{Value, json};
 
 use super::super::MAX_PARTS;
-use super::super::json::text;
-use super::merge::{Members, object, take_list, take_text};
+use super::merge::{Members, object, take_list, take_text, text};
 
 /// Longest id of an item: it stands in every event about a part of it, and there may be many.
 const ID_BYTES: usize = 256;

@@ -9,6 +9,7 @@
 //! Must not know: how keys are made, what an answer means, what is kept afterwards.
 
 mod bell;
+mod core;
 mod participant;
 mod shared;
 mod source;
@@ -26,9 +27,9 @@ pub use participant::Participant;
 pub use shared::Flight;
 pub use source::{Asking, Generated};
 
-use crate::exchange::Budget;
 use crate::exchange::completion::render::Form;
-use shared::Home;
+use crate::exchange::{Budget, ExchangeId};
+use shared::{Begin, Home};
 use tape::Tape;
 
 const SHARDS: usize = 16;
@@ -43,6 +44,8 @@ pub struct Flights<B> {
 /// What an exchange wants generated.
 #[derive(Clone, Debug)]
 pub struct Wanted {
+    /// The exchange.
+    pub exchange: ExchangeId,
     /// Digest of `key`.
     pub digest: [u8; 32],
     /// Everything that decides the answer, compared byte for byte before a flight is shared.
@@ -110,7 +113,7 @@ impl<B> Flights<B> {
         let (lane, _) = wanted.lanes.split_last().expect("every form has a kind of generation of its own");
         for slot in wanted.lanes.iter().map(|lane| (wanted.digest, *lane)) {
             let Some(flight) = shard.get(&slot).and_then(Weak::upgrade) else { continue };
-            match flight.enter(&wanted.key) {
+            match flight.enter(&wanted.key, wanted.exchange) {
                 Some(seat) => {
                     return Joined::Follow(Participant::new(flight, seat, wanted.deadline, &self.participants));
                 }
@@ -124,8 +127,9 @@ impl<B> Flights<B> {
         let mut share = self.budget.share();
         let home = (!taken && share.grow(wanted.key.len())).then(|| Home { shards: self.shards.clone(), slot });
         let key = if home.is_some() { wanted.key } else { Arc::default() };
-        let flight =
-            Arc::new(Flight::new(key, *lane, home, begin(), Tape::new(wanted.limit_bytes, wanted.lag_bytes, share)));
+        let tape = Tape::new(wanted.limit_bytes, wanted.lag_bytes, share);
+        let begin = Begin { key, lane: *lane, home, asking: begin(), tape };
+        let flight = Arc::new(Flight::new(begin, wanted.exchange));
         if flight.slot().is_some() {
             shard.insert(slot, Arc::downgrade(&flight));
         }

@@ -11,7 +11,8 @@ use hyper::body::Frame;
 use prometheus::IntGauge;
 use tokio::time::{Instant, Sleep};
 
-use super::shared::{Core, Flight};
+use super::core::Core;
+use super::shared::Flight;
 use super::source::Generated;
 use crate::exchange::{Error, Kind, Record};
 

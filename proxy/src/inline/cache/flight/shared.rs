@@ -12,17 +12,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::response::Parts;
 
 use super::bell::Bell;
-use super::source::{Asked, Asking, Generated, Progress, Source};
+use super::core::{After, Bill, Core};
+use super::source::{Asking, Generated, Progress, Source};
 use super::tape::{Reader, Tape};
 use super::{Lane, Shards, Slot, lock};
-use crate::exchange::{Error, Kind, Record};
+use crate::exchange::{Error, ExchangeId, Kind, Record};
 
 /// Seat of the participant that a flight begins with.
 pub(super) const LEADER: usize = 0;
+
+/// Exchanges of one generation that are remembered.
+const REMEMBERED: usize = 4096;
 
 /// One generation, shared by all that want it. Whoever holds it keeps it joinable after its
 /// end; only participants keep it running.
@@ -42,19 +45,13 @@ pub(super) struct Home<B> {
     pub(super) slot: Slot,
 }
 
-pub(super) struct Core<B> {
-    /// None while somebody polls it, and after the end.
-    source: Option<Box<Source<B>>>,
-    asked: Option<Asked>,
-    head: Option<Parts>,
-    tape: Tape,
-    ended: Option<Result<(), Error>>,
-    joinable: bool,
-    /// Whether it is known what becomes of the answer.
-    decided: bool,
-    /// By seat; none where it is free.
-    readers: Vec<Option<Reader>>,
-    present: usize,
+/// What a flight begins with.
+pub(super) struct Begin<B> {
+    pub(super) key: Arc<[u8]>,
+    pub(super) lane: Lane,
+    pub(super) home: Option<Home<B>>,
+    pub(super) asking: Asking<B>,
+    pub(super) tape: Tape,
 }
 
 /// The source while it is polled, outside of the lock.
@@ -65,17 +62,10 @@ struct Turn<'a, B> {
     bell: bool,
 }
 
-/// What is left to do when the lock is free again.
-#[must_use]
-struct After<B> {
-    ring: bool,
-    leave: bool,
-    _spent: Option<Box<Source<B>>>,
-}
-
 impl<B> Flight<B> {
     /// A flight with its leader on board.
-    pub(super) fn new(key: Arc<[u8]>, lane: Lane, home: Option<Home<B>>, asking: Asking<B>, tape: Tape) -> Self {
+    pub(super) fn new(wanted: Begin<B>, leader: ExchangeId) -> Self {
+        let Begin { key, lane, home, asking, tape } = wanted;
         let bell = Arc::new(Bell::default());
         let core = Core {
             source: Some(Box::new(Source::Asking(asking))),
@@ -85,6 +75,8 @@ impl<B> Flight<B> {
             ended: None,
             joinable: home.is_some(),
             decided: false,
+            bill: Bill::Leader,
+            exchanges: vec![leader],
             readers: vec![Some(Reader::default())],
             present: 1,
         };
@@ -121,12 +113,29 @@ impl<B> Flight<B> {
         self.lock().tape.frozen()
     }
 
-    /// Says that it is known what becomes of the answer: nobody joins any more. Whether it was
-    /// not known before.
+    /// Says that it is known what becomes of the answer, as it was not before. Others join still.
     pub fn decide(&self) -> bool {
-        let was_known = std::mem::replace(&mut self.lock().decided, true);
-        self.close();
-        !was_known
+        !std::mem::replace(&mut self.lock().decided, true)
+    }
+
+    /// Whether the exchange that began the generation left it to others.
+    pub fn was_handed_over(&self) -> bool {
+        self.lock().bill != Bill::Leader
+    }
+
+    /// Takes over to answer for the engine's work, where nobody else does.
+    pub fn take_bill(&self) -> bool {
+        let mut core = self.lock();
+        let is_open = core.bill == Bill::Open;
+        if is_open {
+            core.bill = Bill::Taken;
+        }
+        is_open
+    }
+
+    /// The exchanges that took part, the one that began it first; at most 4,096 are remembered.
+    pub fn exchanges(&self) -> Vec<ExchangeId> {
+        self.lock().exchanges.clone()
     }
 
     /// Whether the answer has come to its proper end.
@@ -153,12 +162,15 @@ impl<B> Flight<B> {
     }
 
     /// Takes a seat, if the flight can be joined and the key is the same.
-    pub(super) fn enter(&self, key: &[u8]) -> Option<usize> {
+    pub(super) fn enter(&self, key: &[u8], exchange: ExchangeId) -> Option<usize> {
         let mut core = self.lock();
         if !core.joinable || *self.key != *key {
             return None;
         }
         core.present += 1;
+        if core.exchanges.len() < REMEMBERED {
+            core.exchanges.push(exchange);
+        }
         let reader = Some(Reader::default());
         let free = core.readers.iter().position(Option::is_none).unwrap_or(core.readers.len());
         match core.readers.get_mut(free) {
@@ -175,6 +187,9 @@ impl<B> Flight<B> {
         let mut core = self.lock();
         core.readers[seat] = None;
         core.present -= 1;
+        if seat == LEADER && core.bill == Bill::Leader && core.present > 0 && core.ended.is_none() {
+            core.bill = Bill::Open;
+        }
         if core.present == 0 && core.ended.is_none() {
             let after = core.end(Err(Error::new(Kind::ClientLeft, "every client closed its connection")));
             drop(core);
@@ -270,6 +285,8 @@ impl<B: Generated> Turn<'_, B> {
             drop(core);
             // Not polled again here: a source that gives way to other tasks rings at once.
             cx.waker().wake_by_ref();
+            // Others may wait again since that ring: they must not depend on this one, which may leave.
+            self.flight.bell.ring();
         }
         true
     }
@@ -292,101 +309,6 @@ impl<B> Drop for Turn<'_, B> {
             drop(core);
             self.flight.finish(after);
         }
-    }
-}
-
-impl<B> Core<B> {
-    /// The head of the answer, or the failure before it.
-    pub(super) fn head(&self) -> Option<Result<Parts, Error>> {
-        match (&self.head, &self.ended) {
-            (Some(head), _) => Some(Ok(head.clone())),
-            (None, Some(Err(error))) => Some(Err(error.clone())),
-            (None, _) => None,
-        }
-    }
-
-    /// The next piece for a seat; an inner none at the end.
-    pub(super) fn piece(&mut self, seat: usize) -> Option<Option<Result<Bytes, Error>>> {
-        let reader = self.readers[seat].as_mut()?;
-        if reader.cut {
-            let message = "the answer was read too slowly to be kept while others went on; read faster or ask again";
-            return Some(Some(Err(Error::new(Kind::SlowReader, message))));
-        }
-        if let Some(piece) = self.tape.after(reader.at) {
-            reader.at += piece.len() as u64;
-            return Some(Some(Ok(piece)));
-        }
-        self.ended.clone().map(|ended| ended.err().map(Err))
-    }
-
-    /// The whole answer; an inner none where it was not kept.
-    pub(super) fn whole(&self) -> Option<Result<Option<Bytes>, Error>> {
-        match &self.ended {
-            Some(Err(error)) => Some(Err(error.clone())),
-            _ if !self.tape.is_whole() => Some(Ok(None)),
-            Some(Ok(())) => Some(Ok(self.tape.frozen())),
-            None => None,
-        }
-    }
-
-    /// Whether a seat was given everything.
-    pub(super) fn is_spent(&self, seat: usize) -> bool {
-        let reader = self.readers[seat].unwrap_or_default();
-        matches!(self.ended, Some(Ok(()))) && !reader.cut && reader.at == self.tape.end()
-    }
-
-    /// Ends the flight. One that failed cannot be joined.
-    fn end(&mut self, ended: Result<(), Error>) -> After<B> {
-        let leave = ended.is_err() && self.detach();
-        if ended.is_ok() {
-            self.tape.freeze();
-        }
-        self.ended = Some(ended);
-        After { ring: true, leave, _spent: self.source.take() }
-    }
-
-    /// Lets nobody join any more; whether somebody could.
-    fn detach(&mut self) -> bool {
-        std::mem::replace(&mut self.joinable, false)
-    }
-}
-
-impl<B: Generated> Core<B> {
-    fn settle(&mut self, progress: Progress<B>) -> After<B> {
-        match progress {
-            Progress::Asked(record, begun) => {
-                self.asked = Some(Asked::of(*record));
-                match begun {
-                    Ok((head, body)) => self.begin(head, body),
-                    Err(error) => self.end(Err(error)),
-                }
-            }
-            Progress::Piece { data, is_last } => {
-                self.tape.push(data, self.readers.iter_mut().flatten());
-                let leave = !self.tape.is_whole() && self.detach();
-                let end = if is_last { self.end(Ok(())) } else { self.go_on() };
-                After { leave: end.leave || leave, ..end }
-            }
-            Progress::End(ended) => self.end(ended),
-        }
-    }
-
-    fn begin(&mut self, head: Parts, body: B) -> After<B> {
-        body.size_hint().exact().iter().for_each(|bytes| self.tape.expect(*bytes));
-        let leave = (head.status != StatusCode::OK || !self.tape.is_whole()) && self.detach();
-        self.head = Some(head);
-        let end = match body.is_end_stream() {
-            true => self.end(Ok(())),
-            false => {
-                let asking = self.source.replace(Box::new(Source::Flowing(body)));
-                After { _spent: asking, ..self.go_on() }
-            }
-        };
-        After { leave: end.leave || leave, ..end }
-    }
-
-    fn go_on(&self) -> After<B> {
-        After { ring: self.present > 1, leave: false, _spent: None }
     }
 }
 

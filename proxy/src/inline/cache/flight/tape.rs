@@ -9,6 +9,9 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::exchange::Share;
 
+/// Who is behind gets copies of this size: they wait in its connection, where no budget counts them.
+const COPY_BYTES: usize = 64 << 10;
+
 pub(super) struct Tape {
     limit: usize,
     /// Most bytes kept for the slowest, once not everything is kept.
@@ -59,7 +62,7 @@ impl Tape {
         self.start + (self.older.len() + self.last.len()) as u64
     }
 
-    /// What came after a position; none where nothing did. The position of a reader that is
+    /// What came after a position, or the beginning of it; none where nothing did. The position of a reader that is
     /// not cut is never before the tape's start.
     pub(super) fn after(&self, at: u64) -> Option<Bytes> {
         if at >= self.end() {
@@ -68,6 +71,9 @@ impl Tape {
         let skip = (at - self.start) as usize;
         if skip >= self.older.len() {
             return Some(self.last.slice(skip - self.older.len()..));
+        }
+        if self.older.len() - skip > COPY_BYTES {
+            return Some(Bytes::copy_from_slice(&self.older[skip..skip + COPY_BYTES]));
         }
         let mut joined = BytesMut::with_capacity(self.older.len() - skip + self.last.len());
         joined.extend_from_slice(&self.older[skip..]);

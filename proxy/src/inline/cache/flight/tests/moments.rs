@@ -90,3 +90,34 @@ fn the_first_one_hears_the_bell_too_once_there_is_a_second() {
     run_all(&mut clients);
     assert_eq!(clients[0].got(), b"for both");
 }
+
+#[test]
+fn who_was_woken_too_early_does_not_depend_on_who_drives() {
+    let (flights, script, mut leader, others) = alone();
+    let mut other = follow(&flights, wanted("key"));
+    other.run();
+    lock(&others).push(other);
+    let early = others.clone();
+    script.tell(Step::YieldAnd(Arc::new(move || lock(&early).iter_mut().for_each(Client::run))));
+    leader.run();
+    leader.leave();
+    script.tell_piece("for the other");
+    let mut others = std::mem::take(&mut *lock(&others));
+    run_all(&mut others);
+    assert_eq!(others[0].got(), b"for the other");
+}
+
+#[test]
+fn what_is_decided_can_be_joined_until_it_is_closed() {
+    let (flights, script, mut leader, _) = alone();
+    script.tell_piece("all");
+    script.tell(Step::End);
+    leader.run();
+    let flight = leader.flight().clone();
+    assert_eq!([flight.decide(), flight.decide()], [true, false]);
+    let mut late = [follow(&flights, wanted("key"))];
+    run_all(&mut late);
+    assert_eq!(late[0].got(), b"all");
+    flight.close();
+    assert!(join(&flights, wanted("key"), &Script::new([])).0, "a new one is led");
+}

@@ -371,3 +371,18 @@ fn each_record_tells_of_the_asking_on_its_own_clock() {
     assert_eq!(early.attempts, [attempt(ms(15), ms(20)), attempt(ms(35), ms(40))]);
     assert_eq!((early.timings.sent, early.timings.head), (Some(ms(36)), Some(ms(75))));
 }
+
+#[tokio::test]
+async fn one_exchange_answers_for_the_engine_when_the_one_that_began_it_left() {
+    let (flights, script, mut clients) = stream(2, &wanted("key"));
+    let flight = clients[0].flight().clone();
+    assert!(!flight.was_handed_over() && !flight.take_bill(), "the one that began it does");
+    drop(clients.remove(0));
+    assert!(flight.was_handed_over());
+    script.tell_piece("a");
+    script.tell(Step::End);
+    run_all(&mut clients);
+    assert!(flight.take_bill() && !flight.take_bill(), "one of the others, and no second one");
+    assert_eq!(flight.exchanges().len(), 3);
+    drop(flights);
+}

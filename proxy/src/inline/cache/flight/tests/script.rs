@@ -26,6 +26,8 @@ pub(super) enum Step {
     Fail(Kind),
     /// Gives way: wakes at once and is not ready.
     Yield,
+    /// Gives way, and lets something else happen before it is given back.
+    YieldAnd(Arc<dyn Fn() + Send + Sync>),
     Panic,
     /// Lets something else happen while it is polled, as on another thread, and goes on.
     Meanwhile(Arc<dyn Fn() + Send + Sync>),
@@ -136,6 +138,14 @@ impl Script {
                 lock(&self.0).busy = false;
                 Poll::Pending
             }
+            Some(Step::YieldAnd(happen)) => {
+                state.busy = true;
+                drop(state);
+                cx.waker().wake_by_ref();
+                happen();
+                lock(&self.0).busy = false;
+                Poll::Pending
+            }
             Some(Step::Panic) => {
                 drop(state);
                 panic!("as told");
@@ -168,6 +178,7 @@ impl std::fmt::Debug for Step {
             Self::Fail(kind) => write!(f, "Fail({kind:?})"),
             Self::End => f.write_str("End"),
             Self::Yield => f.write_str("Yield"),
+            Self::YieldAnd(_) => f.write_str("YieldAnd"),
             Self::Panic => f.write_str("Panic"),
             Self::Meanwhile(_) => f.write_str("Meanwhile"),
         }
@@ -320,7 +331,15 @@ pub(super) fn gauge() -> prometheus::IntGauge {
 
 pub(super) fn wanted(key: &'static str) -> Wanted {
     let key = key.as_bytes().into();
-    Wanted { digest: [7; 32], key, lanes: &[Lane::Stream], limit_bytes: 1 << 20, lag_bytes: 1 << 20, deadline: None }
+    Wanted {
+        exchange: crate::exchange::ExchangeId(Uuid::nil()),
+        digest: [7; 32],
+        key,
+        lanes: &[Lane::Stream],
+        limit_bytes: 1 << 20,
+        lag_bytes: 1 << 20,
+        deadline: None,
+    }
 }
 
 /// Joins; the script is the new source's, if there is one.

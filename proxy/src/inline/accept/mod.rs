@@ -5,6 +5,8 @@
 //!
 //! Must not know: tenants, routes, engines.
 
+mod timer;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntGauge, Opts, Registry};
@@ -25,6 +27,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use timer::HeadTimer;
 
 use crate::exchange::{Budget, ByteSize, Error, Fault, Kind, Period, Share};
 
@@ -179,8 +183,7 @@ pub async fn serve<H, F, B>(
 {
     let places = Arc::new(Semaphore::new(config.max_connections));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(*config.header_timeout)
+    http.header_read_timeout(*config.header_timeout)
         .max_buf_size((config.max_header_bytes.bytes() + HEAD_SLACK_BYTES).max(8192))
         .half_close(false);
     let mut connections = tokio::task::JoinSet::new();
@@ -196,8 +199,9 @@ pub async fn serve<H, F, B>(
             continue;
         };
         while connections.try_join_next().is_some() {}
-        let (http, handle, open, mut phase) =
+        let (mut http, handle, open, mut phase) =
             (http.clone(), handle.clone(), Open::new(&metrics.connections), phase.clone());
+        http.timer(HeadTimer::default());
         let serving = async move {
             let _held = (place, open);
             // Registers the socket with the worker that will serve it.
