@@ -8,7 +8,7 @@ use harness::weir::Setup;
 use harness::{Weir, repository};
 use tokio::process::Command;
 
-use crate::scene::{Alone, alone, run_checks};
+use crate::scene::{Alone, alone, nothing_kept, run_checks};
 
 /// One request a minute each: a script uses up one of them.
 const SLOW: [&str; 3] = ["sk-slow", "sk-slower", "sk-slowest"];
@@ -44,10 +44,8 @@ fn script(mut command: Command, name: &str, alone: &Alone, weir: &Weir) -> Comma
     command
 }
 
-/// Nothing is kept: what passes is looked at here, what is given again in `cache`.
 async fn weir(alone: &Alone) -> Weir {
-    let mut config = format!("[engines.llama]\nreplicas = [\"{}\"]\n", alone.llama.url);
-    config.push_str("[[routes]]\nname = \"all\"\nengines = [\"llama\"]\n[routes.cache]\nmode = \"off\"\n");
+    let mut config = nothing_kept(alone.llama);
     config.push_str(&tenant("team", "sk-team", ""));
     for key in SLOW {
         config.push_str(&tenant(&key.replace("sk-", ""), key, "requests_per_minute = 1\n"));
