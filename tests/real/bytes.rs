@@ -1,12 +1,13 @@
 //! Byte for byte against the live engine: the answer through Weir is the answer without it.
 
+use harness::Client;
 use harness::client::{Ending, Response, request};
-use harness::{Client, Weir};
+use harness::weir::Setup;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
-use crate::scene::{alone, question, streamed};
+use crate::scene::{alone, nothing_kept, question, streamed};
 
 /// Made anew by the engine for each answer.
 const NATURAL: [&str; 7] = ["id", "created", "created_at", "completed_at", "item_id", "timings", "response_id"];
@@ -14,7 +15,7 @@ const NATURAL: [&str; 7] = ["id", "created", "created_at", "completed_at", "item
 #[tokio::test]
 async fn every_answer_is_the_engines_to_the_byte() {
     let alone = alone().await;
-    let weir = Weir::before(&alone.llama.url).await;
+    let weir = Setup::config(nothing_kept(alone.llama)).start().await;
     for (target, body) in requests() {
         // These paths drop `cache_prompt`: asked before, both count the same tokens as cached.
         if ["/v1/messages", "/v1/responses"].contains(&target) {

@@ -8,7 +8,7 @@ use harness::weir::Setup;
 use harness::{Weir, repository};
 use tokio::process::Command;
 
-use crate::scene::{Alone, alone, run_checks};
+use crate::scene::{Alone, alone, nothing_kept, run_checks};
 
 /// One request a minute each: a script uses up one of them.
 const SLOW: [&str; 3] = ["sk-slow", "sk-slower", "sk-slowest"];
@@ -45,7 +45,7 @@ fn script(mut command: Command, name: &str, alone: &Alone, weir: &Weir) -> Comma
 }
 
 async fn weir(alone: &Alone) -> Weir {
-    let mut config = format!("[engines.llama]\nreplicas = [\"{}\"]\n", alone.llama.url);
+    let mut config = nothing_kept(alone.llama);
     config.push_str(&tenant("team", "sk-team", ""));
     for key in SLOW {
         config.push_str(&tenant(&key.replace("sk-", ""), key, "requests_per_minute = 1\n"));

@@ -26,6 +26,12 @@ pub(crate) async fn alone() -> Alone {
     Alone { llama, _turn: turn }
 }
 
+/// The configuration before the engine with nothing kept: every answer is the engine's own.
+pub(crate) fn nothing_kept(llama: &Llama) -> String {
+    let engine = format!("[engines.llama]\nreplicas = [\"{}\"]\n", llama.url);
+    format!("{engine}[[routes]]\nname = \"all\"\nengines = [\"llama\"]\n[routes.cache]\nmode = \"off\"\n")
+}
+
 /// Slots of the engine that work.
 pub(crate) async fn busy_slots(llama: &Llama) -> usize {
     let mut client = harness::Client::connect(llama.address).await.expect("the engine takes connections");
