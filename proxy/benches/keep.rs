@@ -12,8 +12,7 @@ use weir::background::recorder::Keeper;
 use weir::background::{Keep, Observer, digest, redact, sample};
 use weir::exchange::stored::StoredExchange;
 use weir::exchange::{
-    Api, Cached, Capture, ExchangeId, Facts, Name, Outcome, Record, Request, Timings, TraceContext, completion,
-    conversation,
+    Api, Capture, ExchangeId, Facts, Name, Outcome, Record, Request, TraceContext, completion, conversation,
 };
 
 const PROSE: &str = "The river rises in the hills above the town, turns the wheel of the old mill, and falls into \
@@ -123,26 +122,20 @@ fn record(content_type: &str, response: &str) -> Record {
     for (name, value) in [("content-type", "application/json"), ("user-agent", "bench/1"), ("host", "localhost:8080")] {
         headers.insert(name, http::HeaderValue::from_static(value));
     }
+    let request = Request {
+        id: ExchangeId(Uuid::from_u128(7)),
+        received_at: UNIX_EPOCH,
+        arrived: Instant::now(),
+        api: Api::Chat,
+        method: http::Method::POST,
+        target: http::uri::PathAndQuery::from_static("/v1/chat/completions"),
+        headers,
+        body: Bytes::from(body),
+        facts: Facts::default(),
+        deadline: None,
+    };
     Record {
-        request: Request {
-            id: ExchangeId(Uuid::from_u128(7)),
-            received_at: UNIX_EPOCH,
-            arrived: Instant::now(),
-            api: Api::Chat,
-            method: http::Method::POST,
-            target: http::uri::PathAndQuery::from_static("/v1/chat/completions"),
-            headers,
-            body: Bytes::from(body),
-            facts: Facts::default(),
-            deadline: None,
-        },
-        tenant: Name::new("tenant").expect("a good name"),
-        route: Name::new("route").expect("a good name"),
-        trace: TraceContext::default(),
-        engine: None,
-        attempts: Vec::new(),
         outcome: Outcome::Complete,
-        error: None,
         status: 200,
         response: Capture {
             content_type: content_type.to_owned(),
@@ -151,7 +144,6 @@ fn record(content_type: &str, response: &str) -> Record {
             total_bytes: response.len() as u64,
             events: 0,
         },
-        timings: Timings::default(),
-        cache: Cached::default(),
+        ..Record::begin(request, Name::new("tenant").expect("a good name"), TraceContext::default())
     }
 }

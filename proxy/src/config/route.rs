@@ -40,7 +40,8 @@ pub struct Route {
     /// point: no other engine is tried after it.
     #[serde(default = "keep_alive")]
     pub sse_keep_alive: Period,
-    /// So much of an answer is copied for the record.
+    /// So much of an answer is copied for the record. One that is not copied whole does not enter
+    /// the cache.
     #[serde(default = "capture")]
     pub capture_bytes: ByteSize,
     /// Which answers are given again.

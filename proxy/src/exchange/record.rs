@@ -41,23 +41,34 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record of nobody's, by which an engine can be asked the same while this one's client
-    /// may leave.
-    pub fn for_asking(&self) -> Box<Self> {
-        Box::new(Self {
-            // The client's own hurry is not that of others.
-            request: Request { deadline: None, ..self.request.clone() },
-            tenant: self.tenant.clone(),
-            route: self.route.clone(),
-            trace: self.trace,
+    /// The record of an exchange that has just begun; until it is known whose it is and which
+    /// route takes it, `nobody` stands for both.
+    pub fn begin(request: Request, nobody: Name, trace: TraceContext) -> Self {
+        Self {
+            request,
+            tenant: nobody.clone(),
+            route: nobody,
+            trace,
             engine: None,
             attempts: Vec::new(),
             outcome: Outcome::ClientLeft,
             error: None,
             status: 0,
             response: Capture::default(),
-            timings: self.timings,
+            timings: Timings::default(),
             cache: Cached::default(),
+        }
+    }
+
+    /// A record of nobody's, by which an engine can be asked the same while this one's client
+    /// may leave.
+    pub fn for_asking(&self) -> Box<Self> {
+        // The client's own hurry is not that of others.
+        let request = Request { deadline: None, ..self.request.clone() };
+        Box::new(Self {
+            tenant: self.tenant.clone(),
+            timings: self.timings,
+            ..Self::begin(request, self.route.clone(), self.trace)
         })
     }
 }

@@ -28,8 +28,7 @@ use cache::{Found, Participant};
 use crate::exchange::cached::{Again, Miss};
 use crate::exchange::draft::OnRefused;
 use crate::exchange::{
-    Api, Budget, Cached, Caching, Capture, Draft, Error, ExchangeId, Facts, Name, Outbox, Outcome, Record, Request,
-    Share, Timings, TraceContext,
+    Api, Budget, Cached, Caching, Draft, Error, ExchangeId, Facts, Name, Outbox, Record, Request, Share, TraceContext,
 };
 
 /// Everything an exchange meets on its way. Replaced as a whole when the configuration changes.
@@ -194,20 +193,7 @@ impl Path {
             facts: Facts::default(),
             deadline: None,
         };
-        let record = Record {
-            request,
-            tenant: self.nobody.clone(),
-            route: self.nobody.clone(),
-            trace,
-            engine: None,
-            attempts: Vec::new(),
-            outcome: Outcome::ClientLeft,
-            error: None,
-            status: 0,
-            response: Capture::default(),
-            timings: Timings::default(),
-            cache: Cached::default(),
-        };
+        let record = Record::begin(request, self.nobody.clone(), trace);
         Draft::new(Box::new(record), self.outbox.clone(), self.on_refused.clone())
     }
 

@@ -114,7 +114,7 @@ impl Connection {
         let served = if self.heed == Heed::Cache { Served::of(&text) } else { Served::Unsaid };
         let seen = match find(&text, b"transfer-encoding: chunked") {
             Some(_) => self.chunked(head, filled),
-            None => self.counted(filled - head, number_after(&text, b"content-length: ")),
+            None => self.counted(head..filled, number_after(&text, b"content-length: ")),
         };
         seen.map(|seen| Seen { served, ..seen })
     }
@@ -133,9 +133,15 @@ impl Connection {
         }
     }
 
-    fn counted(&mut self, mut have: usize, length: usize) -> Result<Seen> {
-        let mut seen = Seen::default();
+    fn counted(&mut self, mut range: std::ops::Range<usize>, length: usize) -> Result<Seen> {
+        let (mut seen, mut have, mut before) = (Seen::default(), 0, 0);
         loop {
+            for byte in &self.buffer[range.clone()] {
+                // A stream that is given again comes in one piece: its events are told by their empty lines.
+                seen.events += u64::from((before, *byte) == (b'\n', b'\n'));
+                before = *byte;
+            }
+            have += range.len();
             if have > 0 {
                 seen.first.get_or_insert_with(Instant::now);
             }
@@ -143,7 +149,7 @@ impl Connection {
                 seen.last = Some(Instant::now());
                 return Ok(seen);
             }
-            have += self.read(0)?;
+            range = 0..self.read(0)?;
         }
     }
 

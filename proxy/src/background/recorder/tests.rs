@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::exchange::outbox::{Outbox, outbox};
 use crate::exchange::stored::StoredExchange;
-use crate::exchange::{Api, Cached, Capture, ExchangeId, Facts, Name, Outcome, Request, Timings, TraceContext};
+use crate::exchange::{Api, ExchangeId, Facts, Name, Outcome, Request, TraceContext};
 
 /// Keeps each record as a row with its id; panics at the id 13.
 struct Rows(Sender<u128>);
@@ -125,30 +125,23 @@ fn bench(limit: usize) -> (Bench, Work<Rows, Shelf, Hand>) {
 }
 
 fn record(id: u128) -> Box<Record> {
+    let request = Request {
+        id: ExchangeId(Uuid::from_u128(id)),
+        received_at: UNIX_EPOCH,
+        arrived: Instant::now(),
+        api: Api::Chat,
+        method: http::Method::POST,
+        target: PathAndQuery::from_static("/"),
+        headers: http::HeaderMap::new(),
+        body: Bytes::new(),
+        facts: Facts::default(),
+        deadline: None,
+    };
+    let nobody = Name::new("t").unwrap();
     Box::new(Record {
-        request: Request {
-            id: ExchangeId(Uuid::from_u128(id)),
-            received_at: UNIX_EPOCH,
-            arrived: Instant::now(),
-            api: Api::Chat,
-            method: http::Method::POST,
-            target: PathAndQuery::from_static("/"),
-            headers: http::HeaderMap::new(),
-            body: Bytes::new(),
-            facts: Facts::default(),
-            deadline: None,
-        },
-        tenant: Name::new("t").unwrap(),
-        route: Name::new("r").unwrap(),
-        trace: TraceContext::default(),
-        engine: None,
-        attempts: Vec::new(),
         outcome: Outcome::Complete,
-        error: None,
         status: 200,
-        response: Capture::default(),
-        timings: Timings::default(),
-        cache: Cached::default(),
+        ..Record::begin(request, nobody, TraceContext::default())
     })
 }
 

@@ -8,29 +8,23 @@ use uuid::Uuid;
 
 use super::*;
 use crate::exchange::completion::{self, Completion};
-use crate::exchange::{Cached, Capture, ExchangeId, Facts, Name, Request, Timings, TraceContext};
+use crate::exchange::{Capture, ExchangeId, Facts, Name, Request, Timings, TraceContext};
 
 fn record(api: Api, content_type: &str, body: &str) -> Record {
+    let request = Request {
+        id: ExchangeId(Uuid::from_u128(7)),
+        received_at: UNIX_EPOCH,
+        arrived: Instant::now(),
+        api,
+        method: http::Method::POST,
+        target: http::uri::PathAndQuery::from_static("/"),
+        headers: http::HeaderMap::new(),
+        body: Bytes::new(),
+        facts: Facts::default(),
+        deadline: None,
+    };
     Record {
-        request: Request {
-            id: ExchangeId(Uuid::from_u128(7)),
-            received_at: UNIX_EPOCH,
-            arrived: Instant::now(),
-            api,
-            method: http::Method::POST,
-            target: http::uri::PathAndQuery::from_static("/"),
-            headers: http::HeaderMap::new(),
-            body: Bytes::new(),
-            facts: Facts::default(),
-            deadline: None,
-        },
-        tenant: Name::new("t").unwrap(),
-        route: Name::new("r").unwrap(),
-        trace: TraceContext::default(),
-        engine: None,
-        attempts: Vec::new(),
         outcome: Outcome::Complete,
-        error: None,
         status: 200,
         response: Capture {
             content_type: content_type.to_owned(),
@@ -44,7 +38,7 @@ fn record(api: Api, content_type: &str, body: &str) -> Record {
             last_byte: Some(Duration::from_millis(760)),
             ..Timings::default()
         },
-        cache: Cached::default(),
+        ..Record::begin(request, Name::new("t").unwrap(), TraceContext::default())
     }
 }
 

@@ -12,10 +12,7 @@ use http_body::{Body as _, Frame};
 use uuid::Uuid;
 
 use super::super::{Asking, Flight, Flights, Joined, Lane, Participant, Wanted, lock};
-use crate::exchange::{
-    Api, Budget, ByteSize, Cached, Capture, Error, ExchangeId, Facts, Kind, Name, Outcome, Record, Request, Timings,
-    TraceContext,
-};
+use crate::exchange::{Api, Budget, ByteSize, Error, ExchangeId, Facts, Kind, Name, Record, Request, TraceContext};
 
 /// What a source does next.
 #[derive(Clone)]
@@ -372,18 +369,5 @@ pub(super) fn record() -> Box<Record> {
         facts: Facts::default(),
         deadline: None,
     };
-    Box::new(Record {
-        request,
-        tenant: nobody.clone(),
-        route: nobody,
-        trace: TraceContext::default(),
-        engine: None,
-        attempts: Vec::new(),
-        outcome: Outcome::ClientLeft,
-        error: None,
-        status: 0,
-        response: Capture::default(),
-        timings: Timings::default(),
-        cache: Cached::default(),
-    })
+    Box::new(Record::begin(request, nobody, TraceContext::default()))
 }
