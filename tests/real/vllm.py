@@ -155,8 +155,11 @@ def start(options: argparse.Namespace, folder: Path, children: list[Child]) -> S
     wait_for(children[0], options.start_seconds, "vllm     ready", lambda: got(engine, "/health"))
     command = [str(options.weir), "serve", "--engine", f"http://{HOST}:{engine}", "--log-format", "json"]
     command += ["--listen", f"{HOST}:0", "--console-listen", f"{HOST}:0", "--data-dir", str(folder / "data")]
-    named = {} if "WEIR_CHDB" in os.environ else {"WEIR_CHDB": str(places.store_library())}
-    weir = Child("weir", command, folder / "weir.log", named if places.store_library().exists() else None)
+    # Every answer is to be the engine's own.
+    environment = {"WEIR__CACHE__MAX_BYTES": "0"}
+    if "WEIR_CHDB" not in os.environ and places.store_library().exists():
+        environment["WEIR_CHDB"] = str(places.store_library())
+    weir = Child("weir", command, folder / "weir.log", environment)
     children.append(weir)
     link = wait_for(weir, WEIR_START_SECONDS, "weir     listens", lambda: word_after(weir, "console "))
     console = int(link.split("/")[2].rsplit(":", 1)[1])
