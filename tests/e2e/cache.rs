@@ -181,6 +181,17 @@ async fn an_entry_is_too_old_in_time() {
 }
 
 #[tokio::test]
+async fn what_is_too_old_goes_though_nobody_asks() {
+    let rest = "[[routes]]\nname = \"r\"\nengines = [\"default\"]\n[routes.cache]\nttl = \"1s\"";
+    let scene = Scene::keeping(rest, Answer::json(GOOD)).await;
+    scene.chat(CERTAIN).await;
+    scene.holds(1).await;
+    scene.holds(0).await;
+    scene.until_metric("weir_cache_evicted_total", &["reason=\"expired\""], 1.0).await;
+    scene.settle().await;
+}
+
+#[tokio::test]
 async fn a_tenant_never_gets_what_was_made_for_another() {
     let key = |key: &str| blake3_of(key);
     let rest = format!("[tenants.a]\nkey_hashes = [\"{}\"]\n[tenants.b]\nkey_hashes = [\"{}\"]", key("ka"), key("kb"));

@@ -39,6 +39,9 @@ use workers::Workers;
 const RECORDER_GRACE: Duration = Duration::from_secs(5);
 /// How long the sink and the store may take each when Weir stops; the spool keeps the rest.
 const STORE_GRACE: Duration = Duration::from_secs(10);
+/// How often answers whose time is up are taken out of a cache that nobody asks: their text
+/// must not outlive it by much.
+const CACHE_SWEEP: Duration = Duration::from_secs(5);
 /// How often the configuration file is looked at.
 const CONFIG_POLL: Duration = Duration::from_secs(3);
 
@@ -154,6 +157,7 @@ impl App {
         self.probes.follow(&self.engines());
         let console = console::start(&self, config).await?;
         let reloads = tokio::spawn(self.live.clone().watch(CONFIG_POLL));
+        let sweeps = tokio::spawn(sweep(self.builder.cache.clone()));
         signals::stop_asked().await?;
         tracing::info!("stopping: answers under way may finish");
         self.phase.send_replace(Phase::Draining);
@@ -172,6 +176,7 @@ impl App {
             let _ = serving.await;
         }
         reloads.abort();
+        sweeps.abort();
         self.probes.stop();
         console.stop().await;
         // The last path holds the last outbox: without it the recorder sees that no more will come.
@@ -211,6 +216,13 @@ impl App {
 
     fn engines(&self) -> Vec<Arc<engine::Engine>> {
         self.built.lock().unwrap_or_else(PoisonError::into_inner).engines.values().cloned().collect()
+    }
+}
+
+async fn sweep(cache: Arc<Cache>) {
+    loop {
+        tokio::time::sleep(CACHE_SWEEP).await;
+        cache.store().sweep();
     }
 }
 
