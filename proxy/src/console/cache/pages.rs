@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::actions::Actor;
 use super::history::{Done, History};
-use super::{EntryFilter, FlushScope, Room};
+use super::{EntryFilter, FlushScope, Listing, Room, Totals};
 use crate::console::Console;
 use crate::console::error::Failure;
 use crate::console::filter::{DEFAULT_RANGE, Filter, RANGES};
@@ -46,8 +46,12 @@ pub(in crate::console) async fn page(
         Err(failure) => return console.failed(&reader, &failure),
     };
     let store = &console.store;
-    let (history, events, choices) =
-        tokio::join!(store.cache_steps(&filter, window), store.cache_events(), store.choices(window));
+    let (history, events, choices, present) = tokio::join!(
+        store.cache_steps(&filter, window),
+        store.cache_events(),
+        store.choices(window),
+        console.present(&filter)
+    );
     if let Err(failure @ Failure::BadRequest { .. }) = history {
         return console.failed(&reader, &failure);
     }
@@ -56,11 +60,11 @@ pub(in crate::console) async fn page(
         range => if filter.range.is_empty() { DEFAULT_RANGE } else { &filter.range },
         ranges => value(&RANGES),
         window => context! {from => window.from, to => window.to},
-        choices => value(&console.choices_beside(choices.unwrap_or_default())),
+        choices => value(&present.choices_beside(choices.unwrap_or_default())),
         query => filter.query(),
         filter => value(&filter),
     };
-    let page = context! {..page, ..told(&events), ..past(&history), ..console.present(&filter)};
+    let page = context! {..page, ..told(&events), ..past(&history), ..present.context(&filter)};
     console.page("cache.html", &reader, page).into_response()
 }
 
@@ -71,12 +75,12 @@ pub(in crate::console) async fn now(
     Query(filter): Query<Filter>,
 ) -> Page {
     let window = filter.window(now_us())?;
-    let history = console.store.cache_steps(&filter, window).await;
+    let (history, present) = tokio::join!(console.store.cache_steps(&filter, window), console.present(&filter));
     let frame = context! {
         window => context! {from => window.from, to => window.to},
         query => filter.query(),
     };
-    let page = context! {..frame, ..past(&history), ..console.present(&filter)};
+    let page = context! {..frame, ..past(&history), ..present.context(&filter)};
     console.page("cache_now.html", &reader, page)
 }
 
@@ -86,7 +90,8 @@ pub(in crate::console) async fn live(
     reader: Reader,
     Query(filter): Query<Filter>,
 ) -> Page {
-    console.page("cache_live.html", &reader, console.present(&filter))
+    let present = console.present(&filter).await;
+    console.page("cache_live.html", &reader, present.context(&filter))
 }
 
 /// What people did to the cache, as a piece of the page.
@@ -104,7 +109,7 @@ pub(in crate::console) async fn api(
 ) -> Result<Response, Failure> {
     let window = filter.window(now_us())?;
     let (history, events) = tokio::join!(console.store.cache_steps(&filter, window), console.store.cache_events());
-    let body = json!({"live": console.cache.totals(), "history": history.ok(), "events": events.ok()});
+    let body = json!({"live": console.present(&filter).await.totals, "history": history.ok(), "events": events.ok()});
     Ok(Json(body).into_response())
 }
 
@@ -114,7 +119,7 @@ pub(in crate::console) async fn api_entries(
     State(console): State<Arc<Console>>,
     Query(filter): Query<Filter>,
 ) -> Response {
-    Json(console.cache.entries(&EntryFilter::of(&filter), SHOWN)).into_response()
+    Json(console.present(&filter).await.listing).into_response()
 }
 
 /// What is to be evicted.
@@ -155,16 +160,30 @@ fn unread(rejection: JsonRejection) -> Failure {
 }
 
 impl Console {
-    /// What is in the cache now.
-    fn present(&self, filter: &Filter) -> Value {
-        let listing = self.cache.entries(&EntryFilter::of(filter), SHOWN);
+    /// What is in the cache now. It looks at every entry, so it must not hold up who runs beside it.
+    async fn present(&self, filter: &Filter) -> Present {
+        let (cache, wanted) = (self.cache.clone(), EntryFilter::of(filter));
+        let look = move || Present { totals: cache.totals(), listing: cache.entries(&wanted, SHOWN) };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+}
+
+/// What is in the cache now.
+#[derive(Default)]
+struct Present {
+    totals: Totals,
+    listing: Listing,
+}
+
+impl Present {
+    fn context(&self, filter: &Filter) -> Value {
         let searched = [&filter.text, &filter.tenant, &filter.route, &filter.model].iter().any(|text| !text.is_empty());
-        context! {live => value(&self.cache.totals()), listing => value(&listing), searched, range => &filter.range}
+        context! {live => value(&self.totals), listing => value(&self.listing), searched, range => &filter.range}
     }
 
     /// Names to choose from: those of the rows, and those that the cache has now.
     fn choices_beside(&self, stored: Choices) -> Choices {
-        let totals = self.cache.totals();
+        let totals = &self.totals;
         let join = |stored: Vec<String>, rooms: &[Room]| {
             let all: BTreeSet<_> = stored.into_iter().chain(rooms.iter().map(|room| room.name.clone())).collect();
             all.into_iter().collect()
