@@ -21,7 +21,7 @@ pub struct Answer {
     pub content_type: HeaderValue,
     /// Other headers to give again, see [`kept_headers`].
     pub headers: HeaderMap,
-    /// Body as the engine sent it. The store makes it as small as its bytes.
+    /// Body as the engine sent it, in memory of its own: a piece of a larger buffer would hold it all.
     pub body: Bytes,
     /// The form that its request asked for.
     pub form: Form,
@@ -89,9 +89,7 @@ struct Rendered {
 
 impl Entry {
     /// Readies an answer for the store.
-    pub(super) fn new(mut answer: Answer) -> Self {
-        // The body may be a piece of a larger buffer that it would hold.
-        answer.body = Bytes::from(answer.body.to_vec().into_boxed_slice());
+    pub(super) fn new(answer: Answer) -> Self {
         let (hits, rendered, rendered_bytes, cause) = Default::default();
         Self { answer, hits, rendered, rendered_bytes, cause }
     }

@@ -92,6 +92,8 @@ pub struct Shareable {
     key: Key,
     form: Form,
     control: Control,
+    /// [`Store::inserts`] before the store was asked.
+    inserts: u32,
 }
 
 impl Rules {
@@ -141,20 +143,23 @@ impl<B: Generated + 'static> Cache<B> {
         // Entries know the time that held when they were made; the route's may be shorter by now.
         control.max_age = Some(control.max_age.map_or(*rules.policy.ttl, |age| age.min(*rules.policy.ttl)));
         let form = form_of(record);
-        let found = self.key(record, rules, &control).map(|key| (self.again(&key, form, &control), key));
+        let found = self.key(record, rules, &control).map(|key| {
+            let inserts = self.store.inserts(&key);
+            (self.again(&key, form, &control), key, inserts)
+        });
         let found = match found {
-            Ok((Ok((again, hit)), _)) => {
+            Ok((Ok((again, hit)), ..)) => {
                 record.cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
                 return Ok(Found::Again(again));
             }
-            Ok((Err(miss), key)) => {
+            Ok((Err(miss), key, inserts)) => {
                 record.cache.caching = Caching::Miss(miss);
                 if miss == Miss::NoCache {
                     // The client wants an answer of its own; others may have it afterwards.
                     record.cache.ticket = Some(Arc::new(Ticket::<B>::alone(self.store.clone(), rules.clone(), key)));
                     Found::Nothing
                 } else {
-                    Found::Shareable(Shareable { key, form, control })
+                    Found::Shareable(Shareable { key, form, control, inserts })
                 }
             }
             Err(cause) => {
@@ -175,7 +180,7 @@ impl<B: Generated + 'static> Cache<B> {
         &self,
         draft: &mut Draft,
         rules: &Arc<Rules>,
-        Shareable { key, form, control }: Shareable,
+        Shareable { key, form, control, inserts }: Shareable,
         ask: impl FnOnce(Box<Record>) -> Asking<B>,
     ) -> Result<Participant<B>, Box<Again>> {
         // A client may say more seconds than a clock can count: then it has no deadline.
@@ -194,7 +199,9 @@ impl<B: Generated + 'static> Cache<B> {
             Joined::Lead(participant) => {
                 // A flight that ended in between was in the store before it left its place, and
                 // nothing is asked before the participant is polled.
-                if let Ok((again, hit)) = self.again(&key, form, &control) {
+                if self.store.inserts(&key) != inserts
+                    && let Ok((again, hit)) = self.again(&key, form, &control)
+                {
                     draft.cache = Cached { caching: Caching::Hit, hit: Some(hit), ..Cached::default() };
                     return Err(Box::new(again));
                 }
@@ -212,17 +219,17 @@ impl<B: Generated + 'static> Cache<B> {
 
     /// Looks at how an answer begins: its engine may forbid to keep it.
     pub fn begun(&self, record: &mut Record, rules: &Rules, begun: &Result<(Parts, Body<B>), Error>) {
-        if record.cache.ticket.is_some()
-            && let Ok((head, _)) = begun
-        {
-            record.cache.headers = entry::kept_headers(&head.headers);
+        let Ok((head, _)) = begun else { return };
+        if record.cache.ticket.is_none() {
+            return;
         }
-        let forbids = |(head, _): &(Parts, _)| control::forbids(&head.headers, &rules.vary);
-        if record.cache.ticket.is_some() && begun.as_ref().is_ok_and(forbids) {
-            record.cache.ticket = None;
-            if record.cache.caching != Caching::Collapsed {
-                self.store.reject(Rejected::Forbidden);
-            }
+        if !control::forbids(&head.headers, &rules.vary) {
+            record.cache.headers = entry::kept_headers(&head.headers);
+            return;
+        }
+        record.cache.ticket = None;
+        if record.cache.caching != Caching::Collapsed {
+            self.store.reject(Rejected::Forbidden);
         }
     }
 

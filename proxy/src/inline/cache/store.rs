@@ -15,6 +15,7 @@
 //!   plain hit, since its false hits are measured.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,9 @@ pub struct Store {
     epochs: Arc<Epochs>,
     metrics: Metrics,
     max_entry_bytes: u64,
+    /// Answers that came in, by the first byte of their digest: who looked for one sees by it
+    /// whether another look may find more.
+    inserts: [AtomicU32; 256],
 }
 
 /// What is held now; entries whose time is up count until they are swept.
@@ -79,7 +83,8 @@ impl Store {
             .expire_after(OwnTime)
             .eviction_listener(leave)
             .build();
-        Self { entries, by_source, epochs, metrics, max_entry_bytes: config.max_entry_bytes.0 }
+        let inserts = std::array::from_fn(|_| AtomicU32::new(0));
+        Self { entries, by_source, epochs, metrics, max_entry_bytes: config.max_entry_bytes.0, inserts }
     }
 
     /// The epochs that keys are made with, and by which routes and tenants are flushed.
@@ -118,7 +123,17 @@ impl Store {
         }
         self.by_source.remember(&entry);
         self.entries.insert(*entry.answer.key.digest(), entry.clone());
+        self.place(&entry.answer.key).fetch_add(1, Ordering::Release);
         Ok(entry)
+    }
+
+    /// Changes whenever an answer to this key came in, and seldom else.
+    pub fn inserts(&self, key: &Key) -> u32 {
+        self.place(key).load(Ordering::Acquire)
+    }
+
+    fn place(&self, key: &Key) -> &AtomicU32 {
+        &self.inserts[usize::from(key.digest()[0])]
     }
 
     /// Takes out what that exchange made or shared; whether there was anything.

@@ -214,6 +214,17 @@ fn one_exchange_that_is_kept_twice_is_still_found() {
 }
 
 #[test]
+fn who_looked_in_vain_sees_when_another_look_may_find_it() {
+    let store = store(1 << 20, 1 << 16);
+    let key = key_of(&store, "t", "r", 1);
+    let before = store.inserts(&key);
+    assert!(store.lookup(&key, Instant::now(), &ANY).is_err());
+    assert_eq!(store.inserts(&key), before, "a look changes nothing");
+    store.insert(answer(key.clone(), "t", "r", 10, Instant::now())).unwrap();
+    assert_ne!(store.inserts(&key), before);
+}
+
+#[test]
 fn an_answer_is_taken_out_by_any_exchange_that_shared_it() {
     let store = store(1 << 20, 1 << 16);
     let key = key_of(&store, "t", "r", 1);

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 use super::entry::Answer;
@@ -60,7 +61,7 @@ impl<B> Ticket<B> {
             key: self.key.clone(),
             content_type: HeaderValue::from_str(&record.response.content_type).map_err(|_| Rejected::Unreadable)?,
             headers: record.cache.headers.clone(),
-            body: record.response.body.clone().freeze(),
+            body: Bytes::copy_from_slice(&record.response.body),
             form: form_of(record),
             events: record.response.events,
             about: Arc::new(about),

@@ -76,7 +76,7 @@ impl<B> Core<B> {
         match &self.ended {
             Some(Err(error)) => Some(Err(error.clone())),
             _ if !self.tape.is_whole() => Some(Ok(None)),
-            Some(Ok(())) => Some(Ok(self.tape.frozen())),
+            Some(Ok(())) => Some(Ok(self.tape.all())),
             None => None,
         }
     }
@@ -91,7 +91,7 @@ impl<B> Core<B> {
     pub(super) fn end(&mut self, ended: Result<(), Error>) -> After<B> {
         let leave = ended.is_err() && self.detach();
         if ended.is_ok() {
-            self.tape.freeze();
+            self.tape.join_up();
         }
         self.ended = Some(ended);
         After { ring: true, leave, _spent: self.source.take() }

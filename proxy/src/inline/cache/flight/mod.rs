@@ -137,7 +137,8 @@ impl<B> Flights<B> {
     }
 
     /// Flights that can be joined now.
-    pub fn count(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
         self.shards.0.iter().map(|shard| lock(shard).len()).sum()
     }
 }

@@ -11,9 +11,6 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
-use http::response::Parts;
-
 use super::bell::Bell;
 use super::core::{After, Bill, Core};
 use super::source::{Asking, Generated, Progress, Source};
@@ -103,14 +100,11 @@ impl<B> Flight<B> {
         self.lock().present
     }
 
-    /// Head of the answer; none before it came.
-    pub fn head(&self) -> Option<Parts> {
-        self.lock().head.clone()
-    }
-
     /// The whole answer; none unless it has ended well and was kept.
-    pub fn bytes(&self) -> Option<Bytes> {
-        self.lock().tape.frozen()
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> Option<bytes::Bytes> {
+        let core = self.lock();
+        core.tape.all().filter(|_| matches!(core.ended, Some(Ok(()))))
     }
 
     /// Says that it is known what becomes of the answer, as it was not before. Others join still.

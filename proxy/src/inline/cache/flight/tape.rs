@@ -25,8 +25,6 @@ pub(super) struct Tape {
     last: Bytes,
     /// Whether everything that came is here.
     whole: bool,
-    /// The whole answer, once it has ended well.
-    frozen: Option<Bytes>,
 }
 
 /// A participant, as far as the tape is concerned.
@@ -41,7 +39,7 @@ pub(super) struct Reader {
 impl Tape {
     pub(super) fn new(limit: usize, lag: usize, share: Share) -> Self {
         let (older, last) = (BytesMut::new(), Bytes::new());
-        Self { limit, lag, share, charged: 0, start: 0, older, last, whole: true, frozen: None }
+        Self { limit, lag, share, charged: 0, start: 0, older, last, whole: true }
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -53,8 +51,9 @@ impl Tape {
         self.whole = self.whole && bytes <= self.limit as u64;
     }
 
-    pub(super) fn frozen(&self) -> Option<Bytes> {
-        self.frozen.clone()
+    /// The whole answer, after [`Self::join_up`].
+    pub(super) fn all(&self) -> Option<Bytes> {
+        (self.whole && self.older.is_empty()).then(|| self.last.clone())
     }
 
     /// Position after the last byte that came.
@@ -62,8 +61,8 @@ impl Tape {
         self.start + (self.older.len() + self.last.len()) as u64
     }
 
-    /// What came after a position, or the beginning of it; none where nothing did. The position of a reader that is
-    /// not cut is never before the tape's start.
+    /// What came after a position, or the beginning of it; none where nothing did. The position
+    /// of a reader that is not cut is never before the tape's start.
     pub(super) fn after(&self, at: u64) -> Option<Bytes> {
         if at >= self.end() {
             return None;
@@ -92,18 +91,13 @@ impl Tape {
         self.last = piece;
     }
 
-    /// The answer has ended well.
-    pub(super) fn freeze(&mut self) {
-        if !self.whole {
-            return;
+    /// The answer has ended well: it is put together once for all who come to it now, and taken
+    /// out of the connection's read buffer, which the next request wants.
+    pub(super) fn join_up(&mut self) {
+        if self.whole {
+            self.older.extend_from_slice(&self.last);
+            self.last = self.older.split().freeze();
         }
-        self.older.extend_from_slice(&self.last);
-        let mut whole = Vec::from(std::mem::take(&mut self.older));
-        // It may be kept for longer than the flight: without the room that it had to grow.
-        whole.shrink_to_fit();
-        let frozen = Bytes::from(whole);
-        self.last = frozen.clone();
-        self.frozen = Some(frozen);
     }
 
     /// Lets go what the slowest reader has, after cutting those who hold too much.
@@ -176,8 +170,8 @@ mod tests {
             let mut readers = [Reader::default()];
             tape.push(Bytes::from(vec![1; LIMIT - 1]), readers.iter_mut());
             tape.push(Bytes::from(vec![2; last]), readers.iter_mut());
-            tape.freeze();
-            assert_eq!((tape.is_whole(), tape.frozen().map(|bytes| bytes.len())), (whole, whole.then_some(LIMIT)));
+            tape.join_up();
+            assert_eq!((tape.is_whole(), tape.all().map(|bytes| bytes.len())), (whole, whole.then_some(LIMIT)));
         }
     }
 }
