@@ -99,8 +99,8 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
         Err(error) => return answer::refuse(draft, error),
     };
     // Here a shadow copy will leave.
-    let (id, caching) = (draft.request.id, draft.cache.caching);
-    let asking = generate(path, policy.clone(), draft, shared, commit.clone());
+    let (id, caching, settings) = (draft.request.id, draft.cache.caching, policy.settings);
+    let asking = generate(path, policy, draft, shared, commit.clone());
     let (draft, begun) = match keep_alive {
         None => asking.await,
         Some(period) => {
@@ -109,14 +109,14 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
                 Ok(begun) => begun,
                 Err(_) => {
                     commit.pass();
-                    return answer::wait(id, caching, asking, hold, policy.settings);
+                    return answer::wait(id, caching, asking, hold, settings);
                 }
             }
         }
     };
     // Here critics will judge, and decide between pass, retry and escalate.
     match begun {
-        Ok((head, body)) => answer::pass(draft, head, body, hold, policy.settings),
+        Ok((head, body)) => answer::pass(draft, head, body, hold, settings),
         Err(error) => answer::refuse(draft, error),
     }
 }

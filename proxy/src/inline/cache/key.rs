@@ -4,8 +4,7 @@
 //! an entry, and the full key is compared before the entry is given. A field that is added
 //! to [`Request`] or [`Facts`] does not compile here before it is decided about.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use http::header::{self, HeaderName};
 
 use super::canonical::{canonical, length};
@@ -17,7 +16,7 @@ use crate::exchange::{Api, ExchangeId, Facts, Name, Request};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     digest: [u8; 32],
-    full: Arc<[u8]>,
+    full: Bytes,
     tenant_epoch: u64,
     route_epoch: u64,
 }
@@ -198,8 +197,14 @@ impl Key {
     }
 
     /// [`Self::full`], to be held elsewhere.
-    pub(super) fn full_shared(&self) -> Arc<[u8]> {
+    pub(super) fn full_shared(&self) -> Bytes {
         self.full.clone()
+    }
+
+    /// The same in memory of just its size, to be held for long. Made without, since most keys
+    /// are gone with their exchange.
+    pub(super) fn compact(&self) -> Self {
+        Self { full: Bytes::copy_from_slice(&self.full), ..self.clone() }
     }
 
     /// Epoch of its tenant when it was made.

@@ -58,7 +58,7 @@ impl<B> Ticket<B> {
         // Its age counts from when the engine had made it, however late the background came to it.
         let since = record.request.arrived.elapsed().saturating_sub(record.timings.last_byte.unwrap_or_default());
         let answer = Answer {
-            key: self.key.clone(),
+            key: self.key.compact(),
             content_type: HeaderValue::from_str(&record.response.content_type).map_err(|_| Rejected::Unreadable)?,
             headers: record.cache.headers.clone(),
             body: Bytes::copy_from_slice(&record.response.body),

@@ -20,6 +20,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use bytes::Bytes;
 use prometheus::IntGauge;
 use tokio::time::Instant;
 
@@ -49,7 +50,7 @@ pub struct Wanted {
     /// Digest of `key`.
     pub digest: [u8; 32],
     /// Everything that decides the answer, compared byte for byte before a flight is shared.
-    pub key: Arc<[u8]>,
+    pub key: Bytes,
     /// The kinds of generation that serve, the one that is begun last.
     pub lanes: &'static [Lane],
     /// Most bytes of the answer that are kept for others.
@@ -126,7 +127,7 @@ impl<B> Flights<B> {
         let taken = passed.iter().any(|flight| flight.is_joinable() && flight.slot() == Some(slot));
         let mut share = self.budget.share();
         let home = (!taken && share.grow(wanted.key.len())).then(|| Home { shards: self.shards.clone(), slot });
-        let key = if home.is_some() { wanted.key } else { Arc::default() };
+        let key = if home.is_some() { wanted.key } else { Bytes::new() };
         let tape = Tape::new(wanted.limit_bytes, wanted.lag_bytes, share);
         let begin = Begin { key, lane: *lane, home, asking: begin(), tape };
         let flight = Arc::new(Flight::new(begin, wanted.exchange));

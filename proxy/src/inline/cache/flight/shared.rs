@@ -11,6 +11,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+
 use super::bell::Bell;
 use super::core::{After, Bill, Core};
 use super::source::{Asking, Generated, Progress, Source};
@@ -27,7 +29,7 @@ const REMEMBERED: usize = 4096;
 /// One generation, shared by all that want it. Whoever holds it keeps it joinable after its
 /// end; only participants keep it running.
 pub struct Flight<B> {
-    key: Arc<[u8]>,
+    key: Bytes,
     lane: Lane,
     home: Option<Home<B>>,
     bell: Arc<Bell>,
@@ -44,7 +46,7 @@ pub(super) struct Home<B> {
 
 /// What a flight begins with.
 pub(super) struct Begin<B> {
-    pub(super) key: Arc<[u8]>,
+    pub(super) key: Bytes,
     pub(super) lane: Lane,
     pub(super) home: Option<Home<B>>,
     pub(super) asking: Asking<B>,
@@ -102,7 +104,7 @@ impl<B> Flight<B> {
 
     /// The whole answer; none unless it has ended well and was kept.
     #[cfg(test)]
-    pub(super) fn bytes(&self) -> Option<bytes::Bytes> {
+    pub(super) fn bytes(&self) -> Option<Bytes> {
         let core = self.lock();
         core.tape.all().filter(|_| matches!(core.ended, Some(Ok(()))))
     }

@@ -327,7 +327,7 @@ pub(super) fn gauge() -> prometheus::IntGauge {
 }
 
 pub(super) fn wanted(key: &'static str) -> Wanted {
-    let key = key.as_bytes().into();
+    let key = Bytes::from_static(key.as_bytes());
     Wanted {
         exchange: crate::exchange::ExchangeId(Uuid::nil()),
         digest: [7; 32],
