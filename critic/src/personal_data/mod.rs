@@ -23,6 +23,7 @@ use triggers::{Trigger, Triggers};
 
 /// What a find is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A credential: API key, token, private key, password in an assignment or URL.

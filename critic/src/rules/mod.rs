@@ -1,0 +1,3 @@
+//! Rules: critics that cost microseconds and see all traffic.
+
+pub mod personal_data;
