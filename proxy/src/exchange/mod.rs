@@ -7,6 +7,7 @@
 pub mod api;
 pub mod budget;
 pub mod cached;
+pub mod case;
 pub mod completion;
 pub mod conversation;
 pub mod draft;

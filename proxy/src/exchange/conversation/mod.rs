@@ -4,6 +4,7 @@
 //! is a field that is not there. Images, audio and files are named, never copied.
 
 mod items;
+pub mod resend;
 #[cfg(test)]
 mod tests;
 
@@ -51,20 +52,24 @@ pub enum Part {
 /// Reads the conversation of a request body; none where the body is not of that shape.
 /// Native requests of engines are read best effort (`prompt`, `inputs`, `text`, `messages`).
 pub fn read(api: Api, body: &[u8]) -> Option<Conversation> {
-    let value: Value = serde_json::from_slice(body).ok()?;
+    of_value(api, &serde_json::from_slice(body).ok()?)
+}
+
+/// [`read`], of a body that was parsed already.
+pub fn of_value(api: Api, value: &Value) -> Option<Conversation> {
     let mut conversation = match api {
-        Api::Chat => chat(&value)?,
+        Api::Chat => chat(value)?,
         Api::Completions => of(prompts(value.get("prompt")?)),
-        Api::Responses => responses(&value)?,
-        Api::Messages => messages(&value)?,
+        Api::Responses => responses(value)?,
+        Api::Messages => messages(value)?,
         Api::Embeddings => match value.get("input") {
             Some(input) => of(prompts(input)),
-            None => chat(&value)?,
+            None => chat(value)?,
         },
         Api::Models => return None,
-        Api::Opaque => native(&value)?,
+        Api::Opaque => native(value)?,
     };
-    conversation.tools = tools(&value);
+    conversation.tools = tools(value);
     Some(conversation)
 }
 

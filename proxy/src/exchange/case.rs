@@ -1,0 +1,270 @@
+//! An exchange as critics see it, made from the bytes of its request and the answer read.
+//!
+//! Pure. The context of an answer is what the conversation itself carries of it: results of
+//! tools always, and the parts of messages that a deployment says hold retrieved text.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use weir_critic::{Answer, Case, Format, Passage, Role, Task, Tool, ToolCall, Turn};
+
+use super::completion::Completion;
+use super::conversation::{self, Message, Part};
+use super::tree::Value;
+use super::{Api, Fault};
+
+/// Where retrieved text stands in a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Context {
+    /// Names of tags: what stands between `<name>` and `</name>` in a system or user message is
+    /// retrieved text. Attributes within the opening tag are allowed.
+    pub tags: Vec<String>,
+    /// Whether the whole system message is text that answers should rest on.
+    pub system: bool,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        let tags = ["context", "document", "documents", "passage", "passages", "source", "sources"];
+        Self { tags: tags.map(str::to_owned).to_vec(), system: false }
+    }
+}
+
+impl Context {
+    /// What is wrong with the values.
+    pub fn faults(&self, path: &str) -> Vec<Fault> {
+        let is_name =
+            |tag: &&String| tag.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') && !tag.is_empty();
+        let bad = self.tags.iter().filter(|tag| !is_name(tag));
+        let cure = "write the bare name, as in \"context\"";
+        bad.map(|tag| Fault::new(format!("{path}.tags"), format!("'{tag}' is no name of a tag"), cure)).collect()
+    }
+
+    /// The retrieved text in a message of that role.
+    fn passages(&self, role: Role, text: &str) -> Vec<Passage> {
+        let source = match role {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant | Role::Tool => return Vec::new(),
+        };
+        if role == Role::System && self.system {
+            return vec![Passage { source: source.to_owned(), text: text.to_owned() }];
+        }
+        let found = tagged(text, &self.tags);
+        found.into_iter().map(|text| Passage { source: source.to_owned(), text: text.to_owned() }).collect()
+    }
+}
+
+/// The case of an exchange; none where the request's body is of no known shape.
+pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -> Option<Case> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let conversation = conversation::of_value(api, &value)?;
+    let turns: Vec<Turn> = conversation.messages.iter().map(turn).collect();
+    let results = conversation.messages.iter().flat_map(|message| &message.parts).filter_map(result);
+    let said = turns.iter().flat_map(|turn| context.passages(turn.role, &turn.text));
+    let format = format(&value);
+    let answers: Vec<Answer> = completion.choices.iter().map(answer).collect();
+    Some(Case {
+        context: results.chain(said).collect(),
+        conversation: turns,
+        tools: tools(&value),
+        task: task(&format, &answers),
+        format,
+        answers,
+        references: Vec::new(),
+    })
+}
+
+fn turn(message: &Message) -> Turn {
+    let role = match message.role.as_str() {
+        "system" | "developer" => Role::System,
+        "assistant" | "model" => Role::Assistant,
+        "tool" | "function" => Role::Tool,
+        _ => Role::User,
+    };
+    let texts: Vec<&str> = message.parts.iter().filter_map(text).collect();
+    Turn { role, text: texts.join("\n") }
+}
+
+fn text(part: &Part) -> Option<&str> {
+    match part {
+        Part::Text(text) | Part::ToolResult(text) => Some(text),
+        Part::Reasoning(_) | Part::ToolCall { .. } | Part::Other(_) => None,
+    }
+}
+
+fn result(part: &Part) -> Option<Passage> {
+    let Part::ToolResult(text) = part else { return None };
+    Some(Passage { source: "tool".to_owned(), text: text.clone() })
+}
+
+fn answer(choice: &super::completion::Choice) -> Answer {
+    let calls = choice.tool_calls.iter();
+    Answer {
+        text: choice.text.clone(),
+        reasoning: choice.reasoning.clone(),
+        refusal: choice.refusal.clone(),
+        tool_calls: calls.map(|c| ToolCall { name: c.name.clone(), arguments: c.arguments.clone() }).collect(),
+        finish_reason: choice.finish_reason.clone(),
+        tokens: Vec::new(),
+    }
+}
+
+/// Tools that were offered, with the schema of their arguments, in each shape.
+fn tools(value: &Value) -> Vec<Tool> {
+    let list = value.get("tools").and_then(Value::as_array).unwrap_or_default();
+    let tool = |tool: &Value| {
+        let function = tool.get("function").unwrap_or(tool);
+        let name = function.get("name").and_then(Value::as_str)?.to_owned();
+        let parameters = function.get("parameters").or_else(|| function.get("input_schema"));
+        let parameters = parameters.filter(|schema| schema.is_object()).map(|schema| Arc::new(schema.into()));
+        Some(Tool { name, parameters })
+    };
+    list.iter().filter_map(tool).collect()
+}
+
+/// The form that was asked for: `response_format` of chat, `text.format` of Responses,
+/// `output_format` of Messages, and the engines' own `guided_json` (vLLM) and `json_schema` (llama.cpp).
+fn format(value: &Value) -> Format {
+    let of = |format: &Value| match format.get("type").and_then(Value::as_str) {
+        Some("json_object") => Format::Json,
+        Some("json_schema") => {
+            let named = format.get("json_schema").and_then(|named| named.get("schema"));
+            named.or_else(|| format.get("schema")).map_or(Format::Json, schema)
+        }
+        _ => Format::Text,
+    };
+    let standard = value.get("response_format").or_else(|| value.get("output_format"));
+    let standard = standard.or_else(|| value.get("text").and_then(|text| text.get("format")));
+    match standard.map(of) {
+        Some(format) if format != Format::Text => format,
+        _ => {
+            let own = ["guided_json", "json_schema"].iter().find_map(|key| value.get(key));
+            own.filter(|schema| schema.is_object()).map_or(Format::Text, schema)
+        }
+    }
+}
+
+fn schema(value: &Value) -> Format {
+    Format::Schema(Arc::new(value.into()))
+}
+
+fn task(format: &Format, answers: &[Answer]) -> Task {
+    if *format != Format::Text {
+        return Task::Json;
+    }
+    let speaks = answers.iter().any(|answer| !answer.text.trim().is_empty());
+    if !speaks && answers.iter().any(|answer| !answer.tool_calls.is_empty()) {
+        return Task::Tools;
+    }
+    let (code, all) =
+        answers.iter().fold((0, 0), |(code, all), answer| (code + fenced_bytes(&answer.text), all + answer.text.len()));
+    if code * 2 > all { Task::Code } else { Task::Prose }
+}
+
+/// Bytes within code fences (CommonMark 4.5); a fence that is not closed goes to the end.
+fn fenced_bytes(text: &str) -> usize {
+    let mut fence: Option<&str> = None;
+    let mut bytes = 0;
+    for line in text.split_inclusive('\n') {
+        let mark = line.trim_start().get(..3).filter(|mark| matches!(*mark, "```" | "~~~"));
+        match (fence, mark) {
+            (None, Some(mark)) => fence = Some(mark),
+            (Some(open), Some(mark)) if open == mark => fence = None,
+            (Some(_), _) => bytes += line.len(),
+            (None, None) => {}
+        }
+    }
+    bytes
+}
+
+/// What stands between tags of those names; tags within tags are part of the outer ones' text.
+fn tagged<'a>(text: &'a str, names: &[String]) -> Vec<&'a str> {
+    let (mut found, mut rest) = (Vec::new(), text);
+    while let Some(at) = memchr::memchr(b'<', rest.as_bytes()) {
+        rest = &rest[at + 1..];
+        let Some(name) = names.iter().find(|name| opens(rest, name)) else { continue };
+        let Some(begin) = rest.find('>').map(|end| end + 1) else { break };
+        let close = format!("</{name}>");
+        let Some(end) = rest[begin..].find(&close) else { continue };
+        found.push(rest[begin..begin + end].trim());
+        rest = &rest[begin + end + close.len()..];
+    }
+    found
+}
+
+fn opens(text: &str, name: &str) -> bool {
+    text.strip_prefix(name).is_some_and(|rest| rest.starts_with(['>', ' ', '\n']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::completion;
+
+    fn of(api: Api, request: &str, response: &str) -> Case {
+        let completion = completion::read(api, "", false, response.as_bytes()).unwrap();
+        case(api, request.as_bytes(), &completion, &Context::default()).unwrap()
+    }
+
+    const CHAT: &str = r#"{"choices":[{"index":0,"message":{"content":"4"},"finish_reason":"stop"}]}"#;
+
+    #[test]
+    fn results_of_tools_and_tagged_text_are_the_context() {
+        let case = of(
+            Api::Chat,
+            r#"{"messages":[{"role":"system","content":"Answer from <context id=\"1\">a > b</context> only."},
+                {"role":"user","content":[{"type":"text","text":"so <documents>x <document>y</document></documents>?"},
+                    {"type":"image_url","image_url":{"url":"data:"}}]},
+                {"role":"tool","content":[{"type":"text","text":"found"}]}]}"#,
+            CHAT,
+        );
+        let texts: Vec<_> = case.context.iter().map(|p| (p.source.as_str(), p.text.as_str())).collect();
+        assert_eq!(texts, [("system", "a > b"), ("user", "x <document>y</document>")]);
+        assert_eq!(case.conversation[2], Turn { role: Role::Tool, text: "found".to_owned() });
+        let case = of(
+            Api::Messages,
+            r#"{"system":"s","messages":[{"role":"user","content":[{"type":"tool_result","content":"t"}]}]}"#,
+            r#"{"type":"message","role":"assistant","content":[{"type":"text","text":"4"}],"stop_reason":"end_turn"}"#,
+        );
+        assert_eq!(case.context, [Passage { source: "tool".to_owned(), text: "t".to_owned() }]);
+    }
+
+    #[test]
+    fn the_form_and_the_tools_are_read_in_every_shape() {
+        let schema = r#"{"type":"object"}"#;
+        for (api, extra) in [
+            (Api::Chat, r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":S}}"#),
+            (Api::Chat, r#""guided_json":S"#),
+            (Api::Responses, r#""text":{"format":{"type":"json_schema","name":"n","schema":S}}"#),
+            (Api::Messages, r#""output_format":{"type":"json_schema","schema":S}"#),
+        ] {
+            let request = format!(r#"{{"messages":[],"input":[],{}}}"#, extra.replace('S', schema));
+            let completion = Completion::default();
+            let case = case(api, request.as_bytes(), &completion, &Context::default()).unwrap();
+            assert_eq!(case.format, Format::Schema(Arc::new(serde_json::json!({"type": "object"}))), "{extra}");
+            assert_eq!(case.task, Task::Json);
+        }
+        for tool in [
+            r#"{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}"#,
+            r#"{"type":"function","name":"f","parameters":{"type":"object"}}"#,
+            r#"{"name":"f","input_schema":{"type":"object"}}"#,
+        ] {
+            let case = of(Api::Chat, &format!(r#"{{"messages":[],"tools":[{tool}]}}"#), CHAT);
+            assert_eq!(case.tools.len(), 1);
+            assert!(case.tools[0].name == "f" && case.tools[0].parameters.is_some(), "{tool}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_mostly_fenced_is_code_and_one_of_calls_is_tools() {
+        let code = r#"{"choices":[{"message":{"content":"Here:\n```py\nprint('hello, wide world')\n```\n"}}]}"#;
+        assert_eq!(of(Api::Chat, r#"{"messages":[]}"#, code).task, Task::Code);
+        let calls = r#"{"choices":[{"message":{"content":null,"tool_calls":[{"id":"1","type":"function",
+            "function":{"name":"f","arguments":"{}"}}]}}]}"#;
+        assert_eq!(of(Api::Chat, r#"{"messages":[]}"#, calls).task, Task::Tools);
+        assert_eq!(of(Api::Chat, r#"{"messages":[]}"#, CHAT).task, Task::Prose);
+    }
+}
