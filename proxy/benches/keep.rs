@@ -132,7 +132,8 @@ fn record(content_type: &str, response: &str) -> Record {
         headers,
         body: Bytes::from(body),
         facts: Facts::default(),
-        deadline: None,
+        again: None,
+            deadline: None,
     };
     Record {
         outcome: Outcome::Complete,

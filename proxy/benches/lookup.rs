@@ -97,7 +97,8 @@ fn request(repeats: usize) -> Request {
         headers,
         body: Bytes::from(body.to_string()),
         facts: Facts::default(),
-        deadline: None,
+        again: None,
+            deadline: None,
     }
 }
 

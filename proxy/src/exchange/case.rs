@@ -222,7 +222,7 @@ mod tests {
             CHAT,
         );
         let texts: Vec<_> = case.context.iter().map(|p| (p.source.as_str(), p.text.as_str())).collect();
-        assert_eq!(texts, [("system", "a > b"), ("user", "x <document>y</document>")]);
+        assert_eq!(texts, [("tool", "found"), ("system", "a > b"), ("user", "x <document>y</document>")]);
         assert_eq!(case.conversation[2], Turn { role: Role::Tool, text: "found".to_owned() });
         let case = of(
             Api::Messages,

@@ -15,6 +15,8 @@ pub enum Source {
     Engine,
     /// A limit or fault of Weir itself.
     Weir,
+    /// Critics found the answer bad.
+    Critic,
 }
 
 /// Closed set of faults; the word of each is a metric label and a column value.
@@ -65,11 +67,15 @@ pub enum Kind {
     EngineBroke,
     /// The engine's answer is not valid HTTP, or over a limit.
     EngineInvalid,
+    /// No answer was good enough for the critics of its route.
+    Rejected,
+    /// A generation was stopped because it had gone wrong beyond repair.
+    Degenerate,
 }
 
 impl Kind {
     /// Every kind, for tables of metrics and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::InvalidRequest,
         Self::BodyTooLarge,
         Self::HeadersTooLarge,
@@ -92,6 +98,8 @@ impl Kind {
         Self::EngineStatus,
         Self::EngineBroke,
         Self::EngineInvalid,
+        Self::Rejected,
+        Self::Degenerate,
     ];
 
     /// The word used in labels, columns, error bodies and logs.
@@ -119,6 +127,8 @@ impl Kind {
             Self::EngineStatus => "engine_status",
             Self::EngineBroke => "engine_broke",
             Self::EngineInvalid => "engine_invalid",
+            Self::Rejected => "answer_rejected",
+            Self::Degenerate => "generation_stopped",
         }
     }
 
@@ -145,6 +155,7 @@ impl Kind {
             | Self::EngineStatus
             | Self::EngineBroke
             | Self::EngineInvalid => Source::Engine,
+            Self::Rejected | Self::Degenerate => Source::Critic,
         }
     }
 }

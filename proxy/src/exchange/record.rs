@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 
-use super::{Cached, EngineKind, Error, Fingerprint, Kind, Name, Request};
+use super::{Cached, EngineKind, Error, Fingerprint, Judged, Kind, Name, Request};
 
 /// One exchange with everything that is known of it.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct Record {
     pub timings: Timings,
     /// What the cache did.
     pub cache: Cached,
+    /// What critics said, and what was decided.
+    pub judged: Judged,
 }
 
 impl Record {
@@ -57,6 +59,7 @@ impl Record {
             response: Capture::default(),
             timings: Timings::default(),
             cache: Cached::default(),
+            judged: Judged::default(),
         }
     }
 

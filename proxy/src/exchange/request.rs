@@ -29,6 +29,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// Body as sent.
     pub body: Bytes,
+    /// What an engine gets instead of it, where a critique went back; none otherwise.
+    pub again: Option<Bytes>,
     /// What Weir read in the body.
     pub facts: Facts,
     /// How long after arrival the client stops waiting, where it said so.

@@ -190,6 +190,7 @@ impl Path {
             target,
             headers: head.headers,
             body: Bytes::new(),
+            again: None,
             facts: Facts::default(),
             deadline: None,
         };

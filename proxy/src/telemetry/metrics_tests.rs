@@ -40,6 +40,7 @@ pub(in crate::telemetry) fn record() -> Record {
                 choices: 1,
                 ..Facts::default()
             },
+            again: None,
             deadline: None,
         },
         tenant: Name::new("team").unwrap(),

@@ -66,6 +66,7 @@ fn record(request_body: &'static [u8], response_body: &[u8]) -> Record {
             headers,
             body: Bytes::from_static(request_body),
             facts: Facts { model: Some("asked".into()), stream: true, choices: 1, ..Facts::default() },
+            again: None,
             deadline: None,
         },
         tenant: name("tenant"),

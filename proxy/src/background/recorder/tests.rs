@@ -135,7 +135,8 @@ fn record(id: u128) -> Box<Record> {
         headers: http::HeaderMap::new(),
         body: Bytes::new(),
         facts: Facts::default(),
-        deadline: None,
+        again: None,
+            deadline: None,
     };
     let nobody = Name::new("t").unwrap();
     Box::new(Record {

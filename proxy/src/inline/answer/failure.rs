@@ -23,6 +23,8 @@ pub fn status_of(kind: Kind) -> StatusCode {
         Kind::Draining | Kind::BreakerOpen => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Kind::Unreachable | Kind::EngineStatus | Kind::EngineBroke | Kind::EngineInvalid => StatusCode::BAD_GATEWAY,
+        // Not a 5xx: official clients try those again by themselves, each time with every attempt.
+        Kind::Rejected | Kind::Degenerate => StatusCode::UNPROCESSABLE_ENTITY,
         // RFC 9111, 5.2.1.7.
         Kind::NotCached => StatusCode::GATEWAY_TIMEOUT,
         Kind::ConnectTimeout | Kind::FirstTokenTimeout | Kind::InterTokenTimeout | Kind::TotalTimeout => {

@@ -21,7 +21,8 @@ fn record(api: Api, content_type: &str, body: &str) -> Record {
         headers: http::HeaderMap::new(),
         body: Bytes::new(),
         facts: Facts::default(),
-        deadline: None,
+        again: None,
+            deadline: None,
     };
     Record {
         outcome: Outcome::Complete,

@@ -24,7 +24,8 @@ fn request(body: &str) -> Request {
         headers: HeaderMap::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),
         facts: Facts::read(body.as_bytes()).unwrap_or_default(),
-        deadline: None,
+        again: None,
+            deadline: None,
     }
 }
 

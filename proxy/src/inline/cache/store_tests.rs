@@ -48,7 +48,8 @@ fn key_of(store: &Store, tenant: &str, route: &str, number: usize) -> Key {
         headers: HeaderMap::new(),
         body: Bytes::from(body),
         facts: Facts::default(),
-        deadline: None,
+        again: None,
+            deadline: None,
     };
     let (tenant, route) = (name(tenant), name(route));
     let scope = Scope {

@@ -95,7 +95,7 @@ impl Replica {
     /// The request as this replica gets it: the client's bytes, its headers without the
     /// hop-by-hop ones (RFC 9110, 7.6.1), our trace context and the engine's own key.
     pub fn outbound(&self, request: &Request, trace: &TraceContext) -> Result<http::Request<Full<Bytes>>, Error> {
-        let mut outbound = http::Request::new(Full::new(request.body.clone()));
+        let mut outbound = http::Request::new(Full::new(request.again.as_ref().unwrap_or(&request.body).clone()));
         *outbound.method_mut() = request.method.clone();
         *outbound.uri_mut() = self.target(&request.target)?.into();
         let mut headers = request.headers.clone();

@@ -335,7 +335,8 @@ pub(super) fn wanted(key: &'static str) -> Wanted {
         lanes: &[Lane::Stream],
         limit_bytes: 1 << 20,
         lag_bytes: 1 << 20,
-        deadline: None,
+        again: None,
+            deadline: None,
     }
 }
 
@@ -367,7 +368,8 @@ pub(super) fn record() -> Box<Record> {
         headers: http::HeaderMap::new(),
         body: Bytes::new(),
         facts: Facts::default(),
-        deadline: None,
+        again: None,
+            deadline: None,
     };
     Box::new(Record::begin(request, nobody, TraceContext::default()))
 }

@@ -1,0 +1,64 @@
+//! Critics on the request path: who judges an answer, when, and what is said of it.
+//!
+//! Promises: an answer with an enforced critic waits for its verdicts and for nothing else;
+//! every critic of a panel gives one verdict, *skipped* where it did not speak; what is held
+//! is bounded; models and questions run elsewhere, few at a time.
+//! Must not know: engines, the cache, what the client is told beyond the answer's bytes.
+
+pub mod ask;
+mod body;
+mod config;
+mod held;
+mod metrics;
+mod panel;
+mod pool;
+mod trial;
+mod watch;
+
+use bytes::Bytes;
+
+pub use ask::{Ask, Asked};
+pub use body::Body;
+pub use config::{Config, Critics, Escalate, Limits, Member, Retry, RoutePolicy, Stream, Watch};
+pub use metrics::Metrics;
+pub use panel::{Matter, Panel, Urgency};
+pub use pool::Pool;
+pub use trial::{Heard, Spent, Trial};
+
+use crate::exchange::Error;
+use crate::exchange::judged::{Ruling, Word};
+
+/// A body that an engine sends.
+pub trait Upstream: http_body::Body<Data = Bytes, Error = Error> + Unpin + Send {}
+
+impl<B: http_body::Body<Data = Bytes, Error = Error> + Unpin + Send> Upstream for B {}
+
+/// What the critics of all routes share.
+#[derive(Debug)]
+pub struct Judges {
+    /// Threads for models.
+    pub models: Pool,
+    /// Threads for critics that wait.
+    pub slow: Pool,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Judges {
+    /// Starts the threads. Errors are the system's.
+    pub fn start(config: &Config, metrics: Metrics) -> std::io::Result<Self> {
+        let models = Pool::start("critic", config.threads, config.queue)?;
+        let slow = Pool::start("critic-slow", config.slow_threads, config.queue)?;
+        Ok(Self { models, slow, metrics })
+    }
+}
+
+/// What a stream says of its verdict, as a comment.
+fn verdict_comment(word: Word, ruling: &Ruling) -> String {
+    let list = |key: &str, names: &[std::sync::Arc<str>]| match names.is_empty() {
+        true => String::new(),
+        false => format!("; {key}={}", names.join(",")),
+    };
+    let word = if word == Word::None { "none" } else { word.as_str() };
+    format!(": x-weir-verdict: {word}{}{}\n\n", list("failed", &ruling.failed), list("skipped", &ruling.skipped))
+}

@@ -1,0 +1,299 @@
+//! The critics of one route, asked under one time budget: in parallel, cheapest first, with
+//! early exit.
+//!
+//! Promises: every critic of the panel gives exactly one verdict, *skipped* with its reason
+//! where it did not speak; no verdict is waited for longer than its own budget and the panel's.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+use weir_critic::config::Built;
+use weir_critic::{Case, Critic, Effort, Judgement, Questioner, Skip};
+
+use super::ask::Ask;
+use super::config::{Member, RoutePolicy};
+use super::{Judges, Metrics};
+use crate::exchange::ExchangeId;
+use crate::exchange::judged::{Combine, Cost, Mode, Verdict};
+
+/// The critics of one route.
+pub struct Panel {
+    pub(super) policy: RoutePolicy,
+    /// Cheapest first.
+    seats: Vec<Seat>,
+    judges: Arc<Judges>,
+    ask: Arc<dyn Ask>,
+}
+
+/// A critic on a panel.
+struct Seat {
+    critic: Built,
+    version: Arc<str>,
+    name: Arc<str>,
+    settings: Member,
+}
+
+/// Who asks: what the client waits for comes before what nobody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// A client waits.
+    Request,
+    /// Nobody waits: user traffic goes first.
+    Background,
+}
+
+/// What is to be judged.
+#[derive(Clone, Debug)]
+pub struct Matter {
+    /// The exchange, by which critics are drawn.
+    pub id: ExchangeId,
+    /// The case; none where the answer could not be read.
+    pub case: Option<Arc<Case>>,
+    /// `model` of the exchange, for questions where none is configured.
+    pub model: Option<Box<str>>,
+}
+
+type Pending<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+
+impl Panel {
+    /// The panel of a route; `critic` finds a critic by name.
+    pub fn new(
+        policy: RoutePolicy,
+        critic: impl Fn(&str) -> Option<Built>,
+        judges: Arc<Judges>,
+        ask: Arc<dyn Ask>,
+    ) -> Self {
+        let seat = |member: &Member| {
+            let critic = critic(member.critic.as_str())?;
+            let version = match &critic {
+                Built::Alone(alone) => alone.version(),
+                Built::Asking(asking) => asking.version(),
+            };
+            let (version, name) = (version.into(), member.critic.as_str().into());
+            Some(Seat { version, name, critic, settings: member.clone() })
+        };
+        let mut seats: Vec<Seat> = policy.critics.iter().filter_map(seat).collect();
+        seats.sort_by_key(Seat::rank);
+        Self { policy, seats, judges, ask }
+    }
+
+    /// Whether any critic judges in that mode.
+    pub fn has(&self, mode: Mode) -> bool {
+        self.seats.iter().any(|seat| seat.settings.mode == mode)
+    }
+
+    /// Its settings.
+    pub fn policy(&self) -> &RoutePolicy {
+        &self.policy
+    }
+
+    /// Verdicts of every critic of that mode, in panel order.
+    pub async fn judge(&self, mode: Mode, urgency: Urgency, matter: &Matter) -> Vec<Verdict> {
+        let started = Instant::now();
+        let seats: Vec<&Seat> = self.seats.iter().filter(|seat| seat.settings.mode == mode).collect();
+        let mut verdicts: Vec<Option<Verdict>> = seats.iter().map(|seat| seat.without_asking(matter)).collect();
+        let budget = (mode == Mode::Enforce).then(|| *self.policy.limits.budget);
+        let left = |seat: &Seat| {
+            let own = *seat.settings.budget;
+            budget.map_or(own, |budget| own.min(budget.saturating_sub(started.elapsed())))
+        };
+        let asked = |verdicts: &[Option<Verdict>]| -> Vec<usize> {
+            let rank = seats.iter().zip(verdicts).filter(|(_, v)| v.is_none()).map(|(s, _)| s.tier(&self.policy)).min();
+            (0..seats.len()).filter(|i| verdicts[*i].is_none() && Some(seats[*i].tier(&self.policy)) == rank).collect()
+        };
+        loop {
+            let tier = asked(&verdicts);
+            if tier.is_empty() {
+                break;
+            }
+            let mut pending: Vec<(usize, Pending<'_>)> = Vec::with_capacity(tier.len());
+            for at in tier {
+                if mode == Mode::Enforce && self.settled(&verdicts) {
+                    verdicts[at] = Some(seats[at].skipped(Skip::EarlyExit, Duration::ZERO));
+                } else if seats[at].is_rule() {
+                    verdicts[at] = Some(seats[at].rule(matter));
+                } else {
+                    pending.push((at, Box::pin(seats[at].wait(matter, left(seats[at]), self, urgency))));
+                }
+            }
+            while !pending.is_empty() {
+                let (at, verdict) = first(&mut pending).await;
+                verdicts[at] = Some(verdict);
+                if mode == Mode::Enforce && self.settled(&verdicts) {
+                    for (at, _) in pending.drain(..) {
+                        verdicts[at] = Some(seats[at].skipped(Skip::EarlyExit, started.elapsed()));
+                    }
+                }
+            }
+        }
+        let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
+        self.judges.metrics.note(&verdicts);
+        verdicts
+    }
+
+    fn settled(&self, verdicts: &[Option<Verdict>]) -> bool {
+        let so_far: Vec<Verdict> = match self.policy.combine {
+            // Without a gap.
+            Combine::Cascade { .. } => verdicts.iter().map_while(Clone::clone).collect(),
+            _ => verdicts.iter().flatten().cloned().collect(),
+        };
+        self.policy.combine.settled(&so_far)
+    }
+
+    /// Whether one of the verdicts on a part of an answer is a fail: critics that judge parts, in place.
+    pub fn judge_part(&self, matter: &Matter) -> Vec<Verdict> {
+        let rules = self.seats.iter().filter(|seat| seat.settings.mode == Mode::Enforce && seat.judges_parts());
+        rules.map(|seat| seat.without_asking(matter).unwrap_or_else(|| seat.rule(matter))).collect()
+    }
+}
+
+/// The first of several that is ready.
+async fn first(pending: &mut Vec<(usize, Pending<'_>)>) -> (usize, Verdict) {
+    std::future::poll_fn(|cx| {
+        for slot in 0..pending.len() {
+            if let std::task::Poll::Ready(verdict) = pending[slot].1.as_mut().poll(cx) {
+                let (at, _) = pending.swap_remove(slot);
+                return std::task::Poll::Ready((at, verdict));
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+impl Seat {
+    /// From cheap to dear.
+    fn rank(&self) -> u8 {
+        match &self.critic {
+            Built::Alone(critic) => match critic.effort() {
+                Effort::Rule => 0,
+                Effort::Model => 1,
+                Effort::Slow => 2,
+            },
+            Built::Asking(_) => 3,
+        }
+    }
+
+    /// Those of one tier are asked at one time. A cascade asks one after the other.
+    fn tier(&self, policy: &RoutePolicy) -> (u8, Option<usize>) {
+        let place = || policy.critics.iter().position(|member| member == &self.settings);
+        let one_by_one = matches!(policy.combine, Combine::Cascade { .. });
+        (self.rank(), if one_by_one { place() } else { None })
+    }
+
+    fn is_rule(&self) -> bool {
+        self.rank() == 0
+    }
+
+    fn judges_parts(&self) -> bool {
+        matches!(&self.critic, Built::Alone(critic) if self.is_rule() && critic.judges_parts())
+    }
+
+    /// The verdict, where the critic need not be asked for it.
+    fn without_asking(&self, matter: &Matter) -> Option<Verdict> {
+        let skip = match &matter.case {
+            None => Skip::Unreadable,
+            _ if !is_drawn(matter.id, &self.name, self.settings.sample_rate) => Skip::NotSampled,
+            Some(case) if !self.settings.tasks.is_empty() && !self.settings.tasks.contains(&case.task) => {
+                Skip::NotApplicable
+            }
+            Some(_) => return None,
+        };
+        Some(self.skipped(skip, Duration::ZERO))
+    }
+
+    fn rule(&self, matter: &Matter) -> Verdict {
+        let (Built::Alone(critic), Some(case)) = (&self.critic, &matter.case) else {
+            return self.skipped(Skip::Failed, Duration::ZERO);
+        };
+        let started = Instant::now();
+        let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| critic.judge(case)));
+        let judged = judged.unwrap_or_else(|_| Judgement::skipped(Skip::Failed));
+        self.verdict(judged, started.elapsed(), Cost::default())
+    }
+
+    async fn wait(&self, matter: &Matter, budget: Duration, panel: &Panel, urgency: Urgency) -> Verdict {
+        let started = Instant::now();
+        let Some(case) = &matter.case else { return self.skipped(Skip::Unreadable, Duration::ZERO) };
+        let mut cost = Cost::default();
+        let judging = async {
+            match &self.critic {
+                Built::Alone(critic) => self.pool(panel, critic).judge(critic.clone(), case.clone()).await,
+                Built::Asking(asking) => question(&**asking, case, matter, panel, urgency, &mut cost).await,
+            }
+        };
+        let judged = timeout(budget, judging).await.unwrap_or_else(|_| Judgement::skipped(Skip::TimedOut));
+        self.verdict(judged, started.elapsed(), cost)
+    }
+
+    fn pool<'p>(&self, panel: &'p Panel, critic: &Arc<dyn Critic>) -> &'p super::Pool {
+        if critic.effort() == Effort::Slow { &panel.judges.slow } else { &panel.judges.models }
+    }
+
+    fn skipped(&self, skip: Skip, took: Duration) -> Verdict {
+        self.verdict(Judgement::skipped(skip), took, Cost::default())
+    }
+
+    fn verdict(&self, judgement: Judgement, took: Duration, cost: Cost) -> Verdict {
+        let Member { mode, on_skip, weight, .. } = self.settings;
+        let (critic, version) = (self.name.clone(), self.version.clone());
+        Verdict { critic, version, mode, on_skip, weight, judgement, took, cost }
+    }
+}
+
+/// Puts a critic's questions to the engine, one after the other: its places are few.
+async fn question(
+    critic: &dyn Questioner,
+    case: &Case,
+    matter: &Matter,
+    panel: &Panel,
+    urgency: Urgency,
+    cost: &mut Cost,
+) -> Judgement {
+    let mut replies = Vec::new();
+    let questions = critic.ask(case);
+    if questions.is_empty() {
+        return Judgement::skipped(Skip::NotApplicable);
+    }
+    for question in questions {
+        let asked = panel.ask.ask(question, matter.model.as_deref(), urgency).await;
+        match asked {
+            Ok((reply, engine_time)) => {
+                *cost += Cost {
+                    prompt_tokens: reply.prompt_tokens.into(),
+                    completion_tokens: reply.completion_tokens.into(),
+                    engine_time,
+                };
+                replies.push(Some(reply));
+            }
+            Err(Skip::Shed) => return Judgement::skipped(Skip::Shed),
+            Err(_) => replies.push(None),
+        }
+    }
+    if replies.iter().all(Option::is_none) {
+        return Judgement::skipped(Skip::Failed);
+    }
+    critic.read(case, &replies)
+}
+
+/// Whether it is a critic's turn: drawn by the exchange's id, so that the same exchange gives
+/// the same draw, and independently for each critic.
+fn is_drawn(id: ExchangeId, critic: &str, rate: f64) -> bool {
+    if rate >= 1.0 {
+        return true;
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("weir critic sampling v1");
+    hasher.update(id.0.as_bytes()).update(critic.as_bytes());
+    let mut head = [0; 8];
+    head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    ((u64::from_le_bytes(head) >> 11) as f64 / (1u64 << 53) as f64) < rate
+}
+
+impl Metrics {
+    fn note(&self, verdicts: &[Verdict]) {
+        verdicts.iter().for_each(|verdict| self.verdict(verdict));
+    }
+}

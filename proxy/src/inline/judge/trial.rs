@@ -1,0 +1,292 @@
+//! One exchange before its critics: every answer that was asked for is held here, judged, and
+//! compared with the others, until one goes out.
+//!
+//! Promises: nothing of an answer goes out before its verdicts are in; what is held is taken
+//! from the budget of all exchanges and bounded per answer; the best answer is kept.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderValue, StatusCode, header};
+use weir_critic::{Case, critique};
+
+use super::body::Body;
+use super::held::{Collected, collect};
+use super::panel::{Matter, Panel, Urgency};
+use super::{Upstream, verdict_comment};
+use crate::exchange::completion::render::{Form, Text, of_text};
+use crate::exchange::completion::{self, Completion};
+use crate::exchange::conversation::resend::{Critique, with_critique};
+use crate::exchange::judged::{Decision, Handling, Judged, Mode, Round, Ruling, Verdict, Vote, Word};
+use crate::exchange::record::is_event_stream;
+use crate::exchange::{Api, Error, Kind, Record, Share, case};
+
+/// The answers of one exchange that were judged.
+pub struct Trial {
+    panel: Arc<Panel>,
+    share: Share,
+    held: Vec<Candidate>,
+}
+
+/// What came of asking an engine.
+pub enum Heard<B> {
+    /// An answer that was judged: what is said of it.
+    Judged(Vote),
+    /// One that is not to be judged: it goes out as it came.
+    Unjudged(Parts, Body<B>),
+    /// None, though an earlier one is here.
+    Nothing,
+}
+
+/// An answer that was held.
+struct Candidate {
+    head: Parts,
+    body: Bytes,
+    completion: Option<Completion>,
+    case: Option<Arc<Case>>,
+    verdicts: Vec<Verdict>,
+    ruling: Ruling,
+    judged_at: Duration,
+    took: Duration,
+}
+
+/// What an exchange has cost so far, for whoever decides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    /// Answers that were judged.
+    pub answers: u32,
+    /// The longest that one took, from asking to verdict.
+    pub longest: Duration,
+    /// Tokens that the engine made.
+    pub tokens: u64,
+}
+
+impl Trial {
+    /// A trial before that panel; what is held is taken from the share.
+    pub fn new(panel: Arc<Panel>, share: Share) -> Self {
+        Self { panel, share, held: Vec::new() }
+    }
+
+    /// Takes what an engine gave, reads it whole and has it judged. Errors: the engine's, where
+    /// there is no earlier answer to fall back to.
+    pub async fn hear<B: Upstream>(
+        &mut self,
+        record: &mut Record,
+        reply: Result<(Parts, B), Error>,
+    ) -> Result<Heard<B>, Error> {
+        let (head, body) = match reply {
+            Ok(reply) => reply,
+            Err(_) if !self.held.is_empty() => return Ok(Heard::Nothing),
+            Err(error) => return Err(error),
+        };
+        if !head.status.is_success() || !is_judged(record.request.api) {
+            let is_first = self.held.is_empty();
+            return Ok(if is_first { Heard::Unjudged(head, Body::Through(body)) } else { Heard::Nothing });
+        }
+        let started = self.held.last().map_or(Duration::ZERO, |last| last.judged_at);
+        let limit = self.panel.policy.limits.held_bytes.bytes();
+        let whole = match collect(body, limit, &mut self.share).await {
+            Ok(Collected::Whole(whole)) => whole,
+            Ok(Collected::TooLarge(read, rest)) => return Ok(self.too_large(record, head, Body::prefixed(read, rest))),
+            Err(_) if !self.held.is_empty() => return Ok(Heard::Nothing),
+            Err(error) => return Err(error),
+        };
+        let (completion, case) = self.read(record, &head, &whole);
+        let case = case.map(Arc::new);
+        let matter = matter(record, case.clone());
+        let verdicts = self.panel.judge(Mode::Enforce, Urgency::Request, &matter).await;
+        let ruling = self.panel.policy.combine.rule(&verdicts);
+        let vote = ruling.decision;
+        let judged_at = record.request.arrived.elapsed();
+        let took = judged_at.saturating_sub(started);
+        self.held.push(Candidate { head, body: whole, completion, case, verdicts, ruling, judged_at, took });
+        Ok(Heard::Judged(vote))
+    }
+
+    /// What was spent so far.
+    pub fn spent(&self) -> Spent {
+        Spent {
+            answers: u32::try_from(self.held.len()).unwrap_or(u32::MAX),
+            longest: self.held.iter().map(|held| held.took).max().unwrap_or_default(),
+            tokens: self.held.iter().map(|held| u64::from(held.tokens())).sum(),
+        }
+    }
+
+    /// The body that goes back to the engine: the conversation, the last answer, and what is
+    /// wrong with it; none where the request has no place for it.
+    pub fn critique(&self, record: &Record) -> Option<Bytes> {
+        let last = self.held.last()?;
+        let case = last.case.as_ref()?;
+        let retry = &self.panel.policy.retry;
+        let said = critique::write(&retry.critique, case, &last.verdicts, self.spent().answers);
+        let failed = last.text();
+        let critique = Critique { failed: &failed, critique: &said, temperature: retry.temperature };
+        with_critique(record.request.api, &record.request.body, &critique)
+    }
+
+    /// The last answer goes out.
+    pub fn pass<B>(mut self, record: &mut Record) -> Result<(Parts, Body<B>), Error> {
+        if self.held.len() > 1 {
+            self.panel.metrics().retries.with_label_values(&["repaired"]).inc();
+        }
+        let Some(last) = self.held.pop() else { return Err(nothing()) };
+        Ok(self.give(record, last, Decision::Pass))
+    }
+
+    /// None was good enough.
+    pub fn escalate<B>(mut self, record: &mut Record, handling: Handling) -> Result<(Parts, Body<B>), Error> {
+        if self.held.len() > 1 {
+            self.panel.metrics().retries.with_label_values(&["bad"]).inc();
+        }
+        let decision = Decision::Escalate(handling);
+        let Some(best) = Ruling::best(self.held.iter().map(|held| &held.ruling)) else { return Err(nothing()) };
+        if handling == Handling::Deliver {
+            let best = self.held.remove(best);
+            return Ok(self.give(record, best, decision));
+        }
+        self.panel.metrics().decision(decision);
+        let verdicts = self.held[best].verdicts.clone();
+        let rounds = self.held.into_iter().map(Candidate::into_round).collect();
+        record.judged = Judged { decision, verdicts, rounds, word: Word::Fail, flowing: None };
+        let own = (handling == Handling::Fallback).then(|| fallback(record, &self.panel.policy.escalate.answer));
+        own.flatten().ok_or_else(|| Error::new(Kind::Rejected, "no answer was good enough for the critics of this route"))
+    }
+
+    fn give<B>(self, record: &mut Record, given: Candidate, decision: Decision) -> (Parts, Body<B>) {
+        self.panel.metrics().decision(decision);
+        let word = Word::of(&given.ruling);
+        let comment = verdict_comment(word, &given.ruling);
+        let Candidate { mut head, mut body, verdicts, .. } = given;
+        if is_event_stream(header_text(&head, &header::CONTENT_TYPE)) {
+            body = before_last_event(&body, &comment);
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
+        let rounds = self.held.into_iter().map(Candidate::into_round).collect();
+        record.judged = Judged { decision, verdicts, rounds, word, flowing: None };
+        (head, Body::whole(body))
+    }
+
+    /// An answer of a size that nobody judges: skipped, which every critic's setting decides about.
+    fn too_large<B>(&mut self, record: &mut Record, head: Parts, body: Body<B>) -> Heard<B> {
+        let verdicts = self.panel.unread(&matter(record, None));
+        let ruling = self.panel.policy.combine.rule(&verdicts);
+        if !self.held.is_empty() {
+            return Heard::Nothing;
+        }
+        if ruling.decision == Vote::Fail {
+            let (judged_at, took) = (record.request.arrived.elapsed(), Duration::ZERO);
+            let (completion, case, body) = (None, None, Bytes::new());
+            self.held.push(Candidate { head, body, completion, case, verdicts, ruling, judged_at, took });
+            return Heard::Judged(Vote::Fail);
+        }
+        let word = Word::of(&ruling);
+        record.judged = Judged { decision: Decision::Pass, verdicts, word, ..Judged::default() };
+        self.panel.metrics().decision(Decision::Pass);
+        Heard::Unjudged(head, body)
+    }
+
+    fn read(&self, record: &Record, head: &Parts, body: &[u8]) -> (Option<Completion>, Option<Case>) {
+        let encoding = header_text(head, &header::CONTENT_ENCODING);
+        if !(encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")) {
+            return (None, None);
+        }
+        let request = &record.request;
+        let stream = is_event_stream(header_text(head, &header::CONTENT_TYPE));
+        let read = completion::read(request.api, request.target.path(), stream, body);
+        let Some(completion) = read else { return (None, None) };
+        let case = case::case(request.api, &request.body, &completion, &self.panel.policy.context);
+        (Some(completion), case)
+    }
+}
+
+impl Candidate {
+    fn tokens(&self) -> u32 {
+        let usage = self.completion.as_ref().and_then(|completion| completion.usage);
+        usage.map_or(0, |usage| usage.completion_tokens)
+    }
+
+    /// The answer as text: what a critique speaks of.
+    fn text(&self) -> String {
+        let Some(choice) = self.case.as_ref().and_then(|case| self.failing(case)) else { return String::new() };
+        let calls = choice.tool_calls.iter().map(|call| format!("{}({})", call.name, call.arguments));
+        let parts = [choice.text.clone(), choice.refusal.clone()].into_iter().chain(calls);
+        parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The choice that the findings speak of; the first where they speak of all.
+    fn failing<'c>(&self, case: &'c Case) -> Option<&'c weir_critic::Answer> {
+        use weir_critic::Place;
+        let findings = self.verdicts.iter().flat_map(|verdict| &verdict.judgement.findings);
+        let named = findings.into_iter().find_map(|finding| match finding.place {
+            Place::Text { choice } | Place::Reasoning { choice } | Place::Refusal { choice } => Some(choice),
+            Place::ToolCall { choice, .. } => Some(choice),
+            Place::Whole | Place::Turn { .. } | Place::Passage { .. } => None,
+        });
+        case.answers.get(named.unwrap_or_default())
+    }
+
+    fn into_round(self) -> Round {
+        let content_type = header_text(&self.head, &header::CONTENT_TYPE).to_owned();
+        let completion_tokens = self.tokens();
+        Round { body: self.body, content_type, verdicts: self.verdicts, judged_at: self.judged_at, completion_tokens }
+    }
+}
+
+/// Shapes whose answers are read and judged.
+pub(super) fn is_judged(api: Api) -> bool {
+    matches!(api, Api::Chat | Api::Completions | Api::Responses | Api::Messages)
+}
+
+pub(super) fn matter(record: &Record, case: Option<Arc<Case>>) -> Matter {
+    Matter { id: record.request.id, case, model: record.request.facts.model.clone() }
+}
+
+fn nothing() -> Error {
+    Error::new(Kind::Internal, "a fault of Weir: there was no answer to decide about")
+}
+
+fn header_text<'h>(head: &'h Parts, name: &header::HeaderName) -> &'h str {
+    head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// The configured answer, in the shape and form that the client asked for.
+fn fallback<B>(record: &Record, text: &str) -> Option<(Parts, Body<B>)> {
+    let request = &record.request;
+    let id = format!("weir-{}", request.id.0.as_simple());
+    let created = request.received_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let model = request.facts.model.as_deref().unwrap_or_default();
+    let form = match request.facts.stream {
+        true => Form::Stream { include_usage: request.facts.include_usage },
+        false => Form::Plain,
+    };
+    let body = of_text(request.api, &Text { model, id: &id, created, text }, form)?;
+    let mut response = http::Response::new(());
+    *response.status_mut() = StatusCode::OK;
+    let kind = if form == Form::Plain { "application/json" } else { "text/event-stream" };
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    Some((response.into_parts().0, Body::whole(body)))
+}
+
+/// A stream with a comment before its last event, the one that ends it.
+fn before_last_event(stream: &Bytes, comment: &str) -> Bytes {
+    let end = stream.trim_ascii_end().len();
+    let ends: [&[u8]; 3] = [b"\n\n", b"\r\n\r\n", b"\r\r"];
+    let last = ends.iter().filter_map(|blank| Some(memchr::memmem::rfind(&stream[..end], blank)? + blank.len())).max();
+    let at = last.unwrap_or(0);
+    [&stream[..at], comment.as_bytes(), &stream[at..]].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_comment_stands_before_the_event_that_ends_the_stream() {
+        let of = |stream: &'static str| before_last_event(&Bytes::from_static(stream.as_bytes()), ": c\n\n");
+        assert_eq!(of("data: 1\n\ndata: [DONE]\n\n"), "data: 1\n\n: c\n\ndata: [DONE]\n\n");
+        assert_eq!(of("data: 1\r\n\r\ndata: 2\r\n\r\n"), "data: 1\r\n\r\n: c\n\ndata: 2\r\n\r\n");
+        assert_eq!(of("data: [DONE]\n\n"), ": c\n\ndata: [DONE]\n\n");
+    }
+}
