@@ -8,6 +8,7 @@ pub mod case;
 pub mod config;
 pub mod panel;
 pub mod personal_data;
+pub mod reference;
 pub mod rules;
 pub mod verdict;
 
