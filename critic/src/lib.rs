@@ -6,6 +6,7 @@
 
 pub mod case;
 pub mod config;
+pub mod critique;
 pub mod panel;
 pub mod personal_data;
 pub mod reference;
