@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules;
 use crate::{Critic, Questioner};
+use crate::{reference, rules};
 
 /// Settings of one critic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ use crate::{Critic, Questioner};
 pub enum Config {
     /// Personal data and secrets that nobody gave.
     PersonalData(rules::personal_data::Config),
+    /// Nearness to an answer that is known to be right.
+    Reference(reference::Config),
 }
 
 /// A setting that cannot be.
@@ -44,6 +46,7 @@ impl Config {
     pub fn faults(&self) -> Vec<Fault> {
         match self {
             Self::PersonalData(config) => config.faults(),
+            Self::Reference(config) => config.faults(),
         }
     }
 
@@ -51,6 +54,7 @@ impl Config {
     pub fn build(&self) -> Result<Built, String> {
         Ok(match self.clone() {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
+            Self::Reference(config) => Built::Alone(Arc::new(reference::Reference::new(config))),
         })
     }
 }

@@ -6,8 +6,10 @@
 
 pub mod case;
 pub mod config;
+pub mod critique;
 pub mod panel;
 pub mod personal_data;
+pub mod reference;
 pub mod rules;
 pub mod verdict;
 
