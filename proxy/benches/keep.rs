@@ -133,7 +133,7 @@ fn record(content_type: &str, response: &str) -> Record {
         body: Bytes::from(body),
         facts: Facts::default(),
         again: None,
-            deadline: None,
+        deadline: None,
     };
     Record {
         outcome: Outcome::Complete,

@@ -98,7 +98,7 @@ fn request(repeats: usize) -> Request {
         body: Bytes::from(body.to_string()),
         facts: Facts::default(),
         again: None,
-            deadline: None,
+        deadline: None,
     }
 }
 

@@ -7,6 +7,7 @@
 mod answers;
 mod console;
 mod observe;
+mod questions;
 mod request_path;
 mod signals;
 mod watch;
@@ -29,7 +30,7 @@ use crate::exchange::Budget;
 use crate::exchange::outbox::outbox;
 use crate::inline::accept::Phase;
 use crate::inline::identify::Tenants;
-use crate::inline::{self, Cache, accept, admit, cache, engine};
+use crate::inline::{self, Cache, accept, admit, cache, engine, judge};
 use crate::telemetry;
 
 use request_path::{Builder, Built};
@@ -70,6 +71,8 @@ fn run(sources: Sources) -> anyhow::Result<()> {
 fn background_runtime() -> anyhow::Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).thread_name("weir-background").enable_all();
+    // Questions of audits have connections of their own.
+    builder.on_thread_start(|| engine::set_worker(usize::MAX));
     builder.build().context("the background's runtime does not start")
 }
 
@@ -114,6 +117,7 @@ impl App {
             on_refused: background.on_refused(),
             engine_metrics: engine::Metrics::register(&registry)?,
             admit_metrics: admit::Metrics::register(&registry)?,
+            judges: Arc::new(judge::Judges::start(&config.judging, judge::Metrics::register(&registry)?)?),
             cache: Arc::new(Cache::new(&config.cache, budget.clone(), cache::Metrics::register(&registry)?)),
             budget,
         });

@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use crate::background::{digest, redact, sample, sink, spool, store};
 use crate::exchange::{ByteSize, Fault, Name};
-use crate::inline::{accept, admit, cache, engine, identify};
+use crate::inline::{accept, admit, cache, engine, identify, judge};
 use crate::{console, telemetry};
 
 pub use environment::Override;
@@ -46,6 +46,10 @@ pub const NEEDS_RESTART: &[&str] = &[
     "server.max_held_bytes",
     "server.header_timeout",
     "cache",
+    "judging.threads",
+    "judging.slow_threads",
+    "judging.queue",
+    "judging.audits",
     "outbox",
     "digest",
     "spool",
@@ -74,6 +78,10 @@ pub struct Config {
     pub cache: cache::Config,
     /// The engines, by name.
     pub engines: BTreeMap<Name, engine::Config>,
+    /// The critics, by name; who asks them is said per route, under `[routes.judge]`.
+    pub critics: judge::Critics,
+    /// What judging may cost, all routes together.
+    pub judging: judge::Config,
     /// Who may use Weir, by name. With none, everybody may, as the tenant `default`, and
     /// clients' keys are passed on to the engine.
     pub tenants: BTreeMap<Name, identify::tenant::Config>,
@@ -137,6 +145,7 @@ impl Config {
             self.limits.faults("limits"),
             self.cache.faults("cache"),
             self.engines.iter().flat_map(|(name, engine)| engine.faults(&format!("engines.{name}"))).collect(),
+            self.critic_faults(),
             self.tenants.iter().flat_map(|(name, tenant)| tenant.faults(&format!("tenants.{name}"))).collect(),
             self.route_faults(),
             self.sample.faults("sample"),
@@ -150,10 +159,22 @@ impl Config {
         ]
     }
 
-    fn route_faults(&self) -> Vec<Fault> {
+    fn critic_faults(&self) -> Vec<Fault> {
         let engines: Vec<Name> = self.engines.keys().cloned().collect();
-        let tenants: Vec<Name> = self.tenants.keys().cloned().collect();
-        let route = |(i, route): (usize, &Route)| route.faults(&format!("routes[{i}]"), &engines, &tenants);
+        let own = self.critics.iter().flat_map(|(name, critic)| {
+            let faults = critic.faults().into_iter();
+            faults.map(move |fault| Fault::new(format!("critics.{name}.{}", fault.key), fault.problem, fault.cure))
+        });
+        own.chain(self.judging.faults("judging", &engines)).collect()
+    }
+
+    fn route_faults(&self) -> Vec<Fault> {
+        let known = route::Known {
+            engines: self.engines.keys().cloned().collect(),
+            tenants: self.tenants.keys().cloned().collect(),
+            critics: self.critics.keys().cloned().collect(),
+        };
+        let route = |(i, route): (usize, &Route)| route.faults(&format!("routes[{i}]"), &known);
         let mut faults: Vec<Fault> = self.routes.iter().enumerate().flat_map(route).collect();
         match (self.engines.len(), self.routes.is_empty()) {
             (0, _) => {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::exchange::{ByteSize, Fault, Name, Period};
 use crate::inline::cache::RoutePolicy;
 use crate::inline::identify::route::Conditions;
+use crate::inline::judge;
 
 /// One route. All conditions that are given must hold; the first route that fits takes the request.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +48,20 @@ pub struct Route {
     /// Which answers are given again.
     #[serde(default)]
     pub cache: RoutePolicy,
+    /// Which critics judge the answers, and what follows.
+    #[serde(default)]
+    pub judge: judge::RoutePolicy,
+}
+
+/// Names that exist, for routes to use.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Engines.
+    pub engines: Vec<Name>,
+    /// Tenants.
+    pub tenants: Vec<Name>,
+    /// Critics.
+    pub critics: Vec<Name>,
 }
 
 fn max_attempts() -> usize {
@@ -74,11 +89,13 @@ impl Route {
             sse_keep_alive: keep_alive(),
             capture_bytes: capture(),
             cache: RoutePolicy::default(),
+            judge: judge::RoutePolicy::default(),
         }
     }
 
     /// What is wrong with the values, given the names that exist.
-    pub fn faults(&self, path: &str, engines: &[Name], tenants: &[Name]) -> Vec<Fault> {
+    pub fn faults(&self, path: &str, known: &Known) -> Vec<Fault> {
+        let Known { engines, tenants, critics } = known;
         let mut faults = Vec::new();
         if self.engines.is_empty() {
             faults.push(Fault::new(format!("{path}.engines"), "is empty", "name at least one engine"));
@@ -98,6 +115,7 @@ impl Route {
             faults.push(Fault::new(format!("{path}.headers"), format!("'{name}' is no header name"), "correct it"));
         }
         faults.extend(self.cache.faults(&format!("{path}.cache")));
+        faults.extend(self.judge.faults(&format!("{path}.judge"), engines, critics));
         faults
     }
 

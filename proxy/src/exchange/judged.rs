@@ -37,7 +37,9 @@ pub enum Decision {
 }
 
 /// What the client gets when no answer was good enough.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Handling {
     /// An error that says so.
@@ -85,6 +87,21 @@ pub struct Flowed {
     pub verdicts: Vec<Verdict>,
     /// Whether the generation was stopped because of them.
     pub stopped: bool,
+}
+
+/// What was spent on an exchange's answers so far, for whoever decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Answers that were judged.
+    pub answers: u32,
+    /// Time since arrival.
+    pub elapsed: Duration,
+    /// The longest that one took, from asking to verdict: the next one will, too.
+    pub longest: Duration,
+    /// Tokens that the engine made.
+    pub tokens: u64,
+    /// Whether a critique can be put into the request.
+    pub can_resend: bool,
 }
 
 impl Judged {

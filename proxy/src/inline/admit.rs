@@ -56,6 +56,11 @@ impl Metrics {
         registry.register(Box::new(waiting.clone()))?;
         Ok(Self { in_flight, waiting })
     }
+
+    /// Exchanges that wait for a place now.
+    pub fn waiting(&self) -> usize {
+        usize::try_from(self.waiting.get()).unwrap_or_default()
+    }
 }
 
 /// The gate.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::exchange::judged::{Handling, Vote};
+use crate::exchange::judged::{Handling, Spent, Vote};
 
 /// How far retries may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,21 +19,6 @@ pub struct Limits {
     pub max_tokens: u64,
     /// What the client gets when no answer was good enough.
     pub handling: Handling,
-}
-
-/// What was spent on an exchange so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// Answers that were judged.
-    pub answers: u32,
-    /// Time since arrival.
-    pub elapsed: Duration,
-    /// The longest of the answers took so long: the next one will, too.
-    pub longest: Duration,
-    /// Tokens that the engine made.
-    pub tokens: u64,
-    /// Whether a critique can be put into the request.
-    pub can_resend: bool,
 }
 
 /// What to do.
@@ -63,12 +48,8 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        max_answers: 3,
-        within: Duration::from_secs(10),
-        max_tokens: 100,
-        handling: Handling::Fallback,
-    };
+    const LIMITS: Limits =
+        Limits { max_answers: 3, within: Duration::from_secs(10), max_tokens: 100, handling: Handling::Fallback };
 
     #[test]
     fn a_bad_answer_goes_back_while_answers_time_and_tokens_are_left() {

@@ -1,19 +1,23 @@
 //! The request path: everything that a client waits for, on one screen.
 //!
 //! ```text
-//! accept → identify → cache → admit → engine → (judge → decide) → answer
+//! accept → identify → cache → admit → engine → judge → decide → answer
+//!                                        ↑                 │
+//!                                        └──── critique ───┘
 //! ```
 //!
 //! The draft carries the record along: whoever holds it holds the exchange, and when it is
 //! dropped, wherever that is, the record is offered to the outbox. Nothing here waits for
-//! anything but the client, a place in flight and the engine.
+//! anything but the client, a place in flight, the engine and the critics of its route.
 
 pub mod accept;
 pub mod admit;
 pub mod answer;
 pub mod cache;
+pub mod decide;
 pub mod engine;
 pub mod identify;
+pub mod judge;
 
 use std::ops::DerefMut;
 use std::sync::Arc;
@@ -24,6 +28,8 @@ use hyper::body::Incoming;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use cache::{Found, Participant};
+use decide::Step;
+use judge::Heard;
 
 use crate::exchange::cached::{Again, Miss};
 use crate::exchange::draft::OnRefused;
@@ -58,6 +64,12 @@ pub struct Path {
 pub struct Policy {
     /// Which engines are asked.
     pub plan: Arc<engine::Plan>,
+    /// Which are asked for a better answer.
+    pub again: Arc<engine::Plan>,
+    /// Whose judgement answers wait for; none where nobody's.
+    pub panel: Option<Arc<judge::Panel>>,
+    /// How far retries may go.
+    pub retry: decide::Limits,
     /// Which answers are given again.
     pub cache: Arc<cache::Rules>,
     /// How the answer is relayed.
@@ -65,7 +77,7 @@ pub struct Policy {
 }
 
 /// What an engine sends; a place in flight is held until it is over.
-pub type Generation = admit::Held<engine::Body>;
+pub type Generation = admit::Held<judge::Body<engine::Body>>;
 /// The cache of what engines send.
 pub type Cache = cache::Cache<Generation>;
 /// Body of every answer; the tenant's seat is held until it is over.
@@ -114,7 +126,6 @@ pub async fn exchange(path: Arc<Path>, incoming: http::Request<Incoming>) -> htt
             }
         }
     };
-    // Here critics will judge, and decide between pass, retry and escalate.
     match begun {
         Ok((head, body)) => answer::pass(draft, head, body, hold, settings),
         Err(error) => answer::refuse(draft, error),
@@ -128,8 +139,8 @@ fn look_up(path: &Arc<Path>, policy: &Policy, draft: &mut Draft, commit: &engine
         Found::Nothing => return Ok(Looked::Ask),
         Found::Shareable(shareable) => shareable,
     };
-    let (asked, plan, commit) = (path.clone(), policy.plan.clone(), commit.clone());
-    let asking = |record| -> cache::Asking<Generation> { Box::pin(ask(asked, plan, record, commit)) };
+    let (asked, by, commit) = (path.clone(), policy.clone(), commit.clone());
+    let asking = |record| -> cache::Asking<Generation> { Box::pin(ask(asked, by, record, commit)) };
     let joined = path.cache.join(draft, &policy.cache, shareable, asking);
     Ok(joined.map_or_else(|again| Looked::Again(*again), Looked::Share))
 }
@@ -149,16 +160,17 @@ async fn generate(
         }
         draft.cache = Cached { caching: Caching::Miss(Miss::Form), ..Cached::default() };
     }
-    let (mut draft, begun) = ask(path.clone(), policy.plan, draft, commit).await;
+    let rules = policy.cache.clone();
+    let (mut draft, begun) = ask(path.clone(), policy, draft, commit).await;
     let begun = begun.map(|(head, body)| (head, cache::Body::Own(body)));
-    path.cache.begun(&mut draft, &policy.cache, &begun);
+    path.cache.begun(&mut draft, &rules, &begun);
     (draft, begun)
 }
 
-/// admit → engine: takes a place and asks the plan's engines.
+/// admit → engine → judge → decide: takes a place and asks until an answer may go out.
 async fn ask<R: DerefMut<Target = Record>>(
     path: Arc<Path>,
-    plan: Arc<engine::Plan>,
+    policy: Policy,
     mut record: R,
     commit: engine::Commit,
 ) -> (R, Begun<Generation>) {
@@ -167,8 +179,33 @@ async fn ask<R: DerefMut<Target = Record>>(
         Err(error) => return (record, Err(error)),
     };
     record.timings.admitted = Some(record.request.arrived.elapsed());
-    let (record, reply) = engine::ask(plan, record, commit).await;
-    (record, reply.map(|reply| (reply.head, place.held_by(reply.body))))
+    let Some(panel) = policy.panel.filter(|panel| panel.holds(&record.request)) else {
+        let (record, reply) = engine::ask(policy.plan, record, commit).await;
+        return (record, reply.map(|reply| (reply.head, place.held_by(judge::Body::Through(reply.body)))));
+    };
+    let mut trial = judge::Trial::new(panel, path.budget.share(), &mut record);
+    let mut plan = policy.plan;
+    loop {
+        let reply;
+        (record, reply) = engine::ask(plan, record, commit.clone()).await;
+        let heard = trial.hear(&mut record, reply.map(|reply| (reply.head, reply.body))).await;
+        let step = match heard {
+            Ok(Heard::Judged(vote)) => decide::decide(vote, &trial.spent(&record), &policy.retry),
+            Ok(Heard::Nothing) => Step::Escalate(policy.retry.handling),
+            Ok(Heard::Unjudged(head, body)) => return (record, Ok((head, place.held_by(body)))),
+            Err(error) => return (record, Err(error)),
+        };
+        let given = match step {
+            Step::Retry => {
+                trial.send_back(&mut record);
+                plan = policy.again.clone();
+                continue;
+            }
+            Step::Pass => trial.pass(&mut record),
+            Step::Escalate(handling) => trial.escalate(&mut record, handling),
+        };
+        return (record, given.map(|(head, body)| (head, place.held_by(body))));
+    }
 }
 
 impl Path {

@@ -253,6 +253,7 @@ fn source(kind: Kind) -> &'static str {
         Source::Client => "client",
         Source::Engine => "engine",
         Source::Weir => "weir",
+        Source::Critic => "critic",
     }
 }
 

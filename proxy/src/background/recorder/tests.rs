@@ -136,7 +136,7 @@ fn record(id: u128) -> Box<Record> {
         body: Bytes::new(),
         facts: Facts::default(),
         again: None,
-            deadline: None,
+        deadline: None,
     };
     let nobody = Name::new("t").unwrap();
     Box::new(Record {

@@ -19,6 +19,7 @@ mod scan;
 pub mod sse;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod usage;
 
 use self::pattern::Pattern;
@@ -30,6 +31,7 @@ use super::tree::Value;
 
 pub use self::error::error_text;
 pub use self::scan::Scanner;
+pub use self::tokens::tokens;
 
 /// What the LLM returned, in one form for all shapes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

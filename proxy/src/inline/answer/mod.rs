@@ -19,6 +19,7 @@ pub use failure::{body_of, event_of, status_of};
 pub use relay::{Relay, Settings};
 
 use crate::exchange::cached::{Again, Bypass, Miss};
+use crate::exchange::judged::Word;
 use crate::exchange::{Caching, Draft, Error, ExchangeId, Kind, Outcome, Record, Share, Source};
 
 /// The exchange's id, on every answer.
@@ -27,6 +28,9 @@ pub const EXCHANGE: HeaderName = HeaderName::from_static("x-weir-exchange");
 pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-weir-attempts");
 /// What the cache did (RFC 9211).
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// What critics said of the answer, where any judged it before it went out.
+pub const VERDICT: HeaderName = HeaderName::from_static("x-weir-verdict");
 
 /// A body that an engine sends.
 pub trait Upstream: http_body::Body<Data = Bytes, Error = Error> + Unpin {}
@@ -121,7 +125,7 @@ pub fn wait<B: Upstream, H>(
     let mut response = http::Response::new(Body::Relay(Box::new(Relay::waiting(asking, hold, settings))));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    sign(response.headers_mut(), Signed { id, caching, attempts: 1 });
+    sign(response.headers_mut(), Signed { id, caching, attempts: 1, verdict: Word::None });
     response
 }
 
@@ -151,11 +155,13 @@ struct Signed {
     id: ExchangeId,
     caching: Caching,
     attempts: usize,
+    verdict: Word,
 }
 
 impl Signed {
     fn of(record: &Record) -> Self {
-        Self { id: record.request.id, caching: record.cache.caching, attempts: record.attempts.len() }
+        let (id, caching, attempts) = (record.request.id, record.cache.caching, record.attempts.len());
+        Self { id, caching, attempts, verdict: record.judged.word }
     }
 }
 
@@ -167,6 +173,9 @@ fn sign(headers: &mut HeaderMap, signed: Signed) {
     }
     if signed.attempts > 0 {
         headers.insert(ATTEMPTS, HeaderValue::from(signed.attempts));
+    }
+    if signed.verdict != Word::None {
+        headers.insert(VERDICT, HeaderValue::from_static(signed.verdict.as_str()));
     }
     if let Some(status) = cache_status(signed.caching) {
         // A cache of the engine's has said its part before.

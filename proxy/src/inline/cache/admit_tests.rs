@@ -22,7 +22,7 @@ fn record(api: Api, content_type: &str, body: &str) -> Record {
         body: Bytes::new(),
         facts: Facts::default(),
         again: None,
-            deadline: None,
+        deadline: None,
     };
     Record {
         outcome: Outcome::Complete,

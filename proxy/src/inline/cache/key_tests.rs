@@ -25,7 +25,7 @@ fn request(body: &str) -> Request {
         body: Bytes::copy_from_slice(body.as_bytes()),
         facts: Facts::read(body.as_bytes()).unwrap_or_default(),
         again: None,
-            deadline: None,
+        deadline: None,
     }
 }
 

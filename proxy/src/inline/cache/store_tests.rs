@@ -49,7 +49,7 @@ fn key_of(store: &Store, tenant: &str, route: &str, number: usize) -> Key {
         body: Bytes::from(body),
         facts: Facts::default(),
         again: None,
-            deadline: None,
+        deadline: None,
     };
     let (tenant, route) = (name(tenant), name(route));
     let scope = Scope {

@@ -3,7 +3,7 @@
 //!
 //! Whether an answer is good can only be said once it was read whole, which is the
 //! background's work. Until then those who ask the same share its flight, which the ticket
-//! keeps open. Here a critic's verdict will be heard too, before anything enters.
+//! keeps open. What critics find bad, or did not judge where they should have, does not enter.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -15,6 +15,7 @@ use super::entry::Answer;
 use super::flight::Flight;
 use super::{Generated, Key, Rules, Store, admit, form_of};
 use crate::exchange::cached::{About, Admit, Reading, Rejected};
+use crate::exchange::judged::Word;
 use crate::exchange::{Outcome, Record};
 
 /// A finished exchange's claim that its answer be kept.
@@ -49,6 +50,10 @@ impl<B> Ticket<B> {
 
     fn judge(&self, record: &Record, read: &Reading<'_>) -> Result<About, Rejected> {
         let about = admit::admissible(record, read, &self.rules.policy)?;
+        // Bad, or not judged where it should have been: it may be given once, not again.
+        if record.judged.is_bad() || matches!(record.judged.word, Word::Fail | Word::Skipped) {
+            return Err(Rejected::Verdict);
+        }
         let is_of_the_engine = record.engine.as_ref().is_some_and(|answerer| self.rules.engine.gave(answerer));
         if is_of_the_engine { Ok(about) } else { Err(Rejected::OtherEngine) }
     }

@@ -8,7 +8,6 @@ use http_body_util::Full;
 use hyper::body::{Frame, SizeHint};
 
 use super::Upstream;
-use super::watch::Watched;
 use crate::exchange::Error;
 
 /// An answer on its way from the engine.
@@ -17,8 +16,6 @@ pub enum Body<B> {
     Through(B),
     /// The same, with what was read of it before.
     Prefixed(Bytes, B),
-    /// As it comes, with rules that look at it.
-    Watched(Box<Watched<B>>),
     /// The whole of it, held until now, or an answer of Weir's own.
     Whole(Full<Bytes>),
 }
@@ -42,7 +39,6 @@ impl<B: Upstream> http_body::Body for Body<B> {
             Self::Through(body) => Pin::new(body).poll_frame(cx),
             Self::Prefixed(read, body) if read.is_empty() => Pin::new(body).poll_frame(cx),
             Self::Prefixed(read, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(read))))),
-            Self::Watched(watched) => watched.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data))),
             Self::Whole(full) => Pin::new(full).poll_frame(cx).map_err(|never| match never {}),
         }
     }
@@ -51,7 +47,6 @@ impl<B: Upstream> http_body::Body for Body<B> {
         match self {
             Self::Through(body) => body.is_end_stream(),
             Self::Prefixed(read, body) => read.is_empty() && body.is_end_stream(),
-            Self::Watched(watched) => watched.is_done(),
             Self::Whole(full) => full.is_end_stream(),
         }
     }
@@ -60,7 +55,7 @@ impl<B: Upstream> http_body::Body for Body<B> {
         match self {
             Self::Through(body) => body.size_hint(),
             Self::Whole(full) => full.size_hint(),
-            Self::Prefixed(..) | Self::Watched(_) => SizeHint::default(),
+            Self::Prefixed(..) => SizeHint::default(),
         }
     }
 }

@@ -21,18 +21,24 @@ pub struct Metrics {
 impl Metrics {
     /// Registers the counters.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let verdicts = Opts::new("weir_critic_verdicts_total", "Verdicts by critic, mode, outcome and why it was skipped");
+        let verdicts =
+            Opts::new("weir_critic_verdicts_total", "Verdicts by critic, mode, outcome and why it was skipped");
         let verdicts = IntCounterVec::new(verdicts, &["critic", "mode", "outcome", "reason"])?;
         let seconds = HistogramOpts::new("weir_critic_duration_seconds", "Time from a critic's turn to its verdict")
             .buckets(vec![0.000_02, 0.000_1, 0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 10.0]);
         let seconds = HistogramVec::new(seconds, &["critic"])?;
         let tokens = Opts::new("weir_critic_tokens_total", "Tokens that engines read or made for critics");
         let tokens = IntCounterVec::new(tokens, &["critic", "kind"])?;
-        let engine_seconds = Opts::new("weir_critic_engine_seconds_total", "Time that engines had questions of critics");
+        let engine_seconds =
+            Opts::new("weir_critic_engine_seconds_total", "Time that engines had questions of critics");
         let engine_seconds = prometheus::CounterVec::new(engine_seconds, &["critic"])?;
-        let retries = Opts::new("weir_judge_retries_total", "Answers sent back with a critique, by whether the next one was good");
+        let retries = Opts::new(
+            "weir_judge_retries_total",
+            "Answers sent back with a critique, by whether the next one was good",
+        );
         let retries = IntCounterVec::new(retries, &["result"])?;
-        let decisions = Opts::new("weir_judge_decisions_total", "Decisions about judged answers, and what the client got");
+        let decisions =
+            Opts::new("weir_judge_decisions_total", "Decisions about judged answers, and what the client got");
         let decisions = IntCounterVec::new(decisions, &["decision", "handling"])?;
         let stopped = Opts::new("weir_judge_stopped_total", "Streams that rules ended before their end, by cause");
         let stopped = IntCounterVec::new(stopped, &["cause"])?;

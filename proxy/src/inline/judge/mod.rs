@@ -13,7 +13,6 @@ mod metrics;
 mod panel;
 mod pool;
 mod trial;
-mod watch;
 
 use bytes::Bytes;
 
@@ -23,7 +22,7 @@ pub use config::{Config, Critics, Escalate, Limits, Member, Retry, RoutePolicy, 
 pub use metrics::Metrics;
 pub use panel::{Matter, Panel, Urgency};
 pub use pool::Pool;
-pub use trial::{Heard, Spent, Trial};
+pub use trial::{Heard, Trial};
 
 use crate::exchange::Error;
 use crate::exchange::judged::{Ruling, Word};

@@ -14,10 +14,11 @@ use weir_critic::config::Built;
 use weir_critic::{Case, Critic, Effort, Judgement, Questioner, Skip};
 
 use super::ask::Ask;
-use super::config::{Member, RoutePolicy};
+use super::config::{Member, RoutePolicy, Stream};
+use super::trial::is_judged;
 use super::{Judges, Metrics};
-use crate::exchange::ExchangeId;
 use crate::exchange::judged::{Combine, Cost, Mode, Verdict};
+use crate::exchange::{ExchangeId, Request};
 
 /// The critics of one route.
 pub struct Panel {
@@ -59,20 +60,20 @@ pub struct Matter {
 type Pending<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
 
 impl Panel {
-    /// The panel of a route; `critic` finds a critic by name.
+    /// The panel of a route; `critic` finds a critic by name, with a digest of its settings.
     pub fn new(
         policy: RoutePolicy,
-        critic: impl Fn(&str) -> Option<Built>,
+        critic: impl Fn(&str) -> Option<(Built, String)>,
         judges: Arc<Judges>,
         ask: Arc<dyn Ask>,
     ) -> Self {
         let seat = |member: &Member| {
-            let critic = critic(member.critic.as_str())?;
+            let (critic, digest) = critic(member.critic.as_str())?;
             let version = match &critic {
                 Built::Alone(alone) => alone.version(),
                 Built::Asking(asking) => asking.version(),
             };
-            let (version, name) = (version.into(), member.critic.as_str().into());
+            let (version, name) = (format!("{version}+{digest}").into(), member.critic.as_str().into());
             Some(Seat { version, name, critic, settings: member.clone() })
         };
         let mut seats: Vec<Seat> = policy.critics.iter().filter_map(seat).collect();
@@ -80,9 +81,28 @@ impl Panel {
         Self { policy, seats, judges, ask }
     }
 
+    /// Changes whenever the panel could find good what it had found bad: a number over its
+    /// enforced critics, their versions and their settings.
+    pub fn identity(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new_derive_key("weir panel identity v1");
+        for seat in self.seats.iter().filter(|seat| seat.settings.mode == Mode::Enforce) {
+            hasher.update(format!("{:?} {}\n", seat.settings, seat.version).as_bytes());
+        }
+        hasher.update(format!("{:?}", self.policy.combine).as_bytes());
+        let mut head = [0; 8];
+        head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        u64::from_le_bytes(head)
+    }
+
     /// Whether any critic judges in that mode.
     pub fn has(&self, mode: Mode) -> bool {
         self.seats.iter().any(|seat| seat.settings.mode == mode)
+    }
+
+    /// Whether the answer to a request is held for its critics.
+    pub fn holds(&self, request: &Request) -> bool {
+        let holds = !request.facts.stream || self.policy.stream == Stream::Hold;
+        holds && is_judged(request.api) && self.has(Mode::Enforce)
     }
 
     /// Its settings.
@@ -130,8 +150,20 @@ impl Panel {
             }
         }
         let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
-        self.judges.metrics.note(&verdicts);
+        self.metrics().note(&verdicts);
         verdicts
+    }
+
+    /// Verdicts of enforced critics on an answer that cannot be read.
+    pub(super) fn unread(&self) -> Vec<Verdict> {
+        let enforced = self.seats.iter().filter(|seat| seat.settings.mode == Mode::Enforce);
+        let verdicts: Vec<Verdict> = enforced.map(|seat| seat.skipped(Skip::Unreadable, Duration::ZERO)).collect();
+        self.metrics().note(&verdicts);
+        verdicts
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.judges.metrics
     }
 
     fn settled(&self, verdicts: &[Option<Verdict>]) -> bool {

@@ -19,7 +19,7 @@ use super::{Upstream, verdict_comment};
 use crate::exchange::completion::render::{Form, Text, of_text};
 use crate::exchange::completion::{self, Completion};
 use crate::exchange::conversation::resend::{Critique, with_critique};
-use crate::exchange::judged::{Decision, Handling, Judged, Mode, Round, Ruling, Verdict, Vote, Word};
+use crate::exchange::judged::{Decision, Handling, Judged, Mode, Round, Ruling, Spent, Verdict, Vote, Word};
 use crate::exchange::record::is_event_stream;
 use crate::exchange::{Api, Error, Kind, Record, Share, case};
 
@@ -28,6 +28,8 @@ pub struct Trial {
     panel: Arc<Panel>,
     share: Share,
     held: Vec<Candidate>,
+    /// The request with the last answer and its critique; none where it is not to be sent.
+    next: Option<Bytes>,
 }
 
 /// What came of asking an engine.
@@ -52,21 +54,12 @@ struct Candidate {
     took: Duration,
 }
 
-/// What an exchange has cost so far, for whoever decides.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Spent {
-    /// Answers that were judged.
-    pub answers: u32,
-    /// The longest that one took, from asking to verdict.
-    pub longest: Duration,
-    /// Tokens that the engine made.
-    pub tokens: u64,
-}
-
 impl Trial {
     /// A trial before that panel; what is held is taken from the share.
-    pub fn new(panel: Arc<Panel>, share: Share) -> Self {
-        Self { panel, share, held: Vec::new() }
+    pub fn new(panel: Arc<Panel>, share: Share, record: &mut Record) -> Self {
+        // Critics read no compressed answers.
+        record.request.headers.remove(header::ACCEPT_ENCODING);
+        Self { panel, share, held: Vec::new(), next: None }
     }
 
     /// Takes what an engine gave, reads it whole and has it judged. Errors: the engine's, where
@@ -102,25 +95,39 @@ impl Trial {
         let judged_at = record.request.arrived.elapsed();
         let took = judged_at.saturating_sub(started);
         self.held.push(Candidate { head, body: whole, completion, case, verdicts, ruling, judged_at, took });
+        if vote == Vote::Fail && self.held.len() < self.panel.policy.retry.max_answers as usize {
+            self.next = self.critique(record);
+        }
         Ok(Heard::Judged(vote))
     }
 
     /// What was spent so far.
-    pub fn spent(&self) -> Spent {
+    pub fn spent(&self, record: &Record) -> Spent {
         Spent {
-            answers: u32::try_from(self.held.len()).unwrap_or(u32::MAX),
+            answers: self.answers(),
+            elapsed: record.request.arrived.elapsed(),
             longest: self.held.iter().map(|held| held.took).max().unwrap_or_default(),
             tokens: self.held.iter().map(|held| u64::from(held.tokens())).sum(),
+            can_resend: self.next.is_some(),
         }
     }
 
-    /// The body that goes back to the engine: the conversation, the last answer, and what is
-    /// wrong with it; none where the request has no place for it.
-    pub fn critique(&self, record: &Record) -> Option<Bytes> {
+    /// Puts the last answer and what is wrong with it into the request that is asked next.
+    pub fn send_back(&mut self, record: &mut Record) {
+        record.request.again = self.next.take();
+    }
+
+    fn answers(&self) -> u32 {
+        u32::try_from(self.held.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The conversation, the last answer, and what is wrong with it; none where the request has
+    /// no place for it.
+    fn critique(&self, record: &Record) -> Option<Bytes> {
         let last = self.held.last()?;
         let case = last.case.as_ref()?;
         let retry = &self.panel.policy.retry;
-        let said = critique::write(&retry.critique, case, &last.verdicts, self.spent().answers);
+        let said = critique::write(&retry.critique, case, &last.verdicts, self.answers());
         let failed = last.text();
         let critique = Critique { failed: &failed, critique: &said, temperature: retry.temperature };
         with_critique(record.request.api, &record.request.body, &critique)
@@ -151,7 +158,8 @@ impl Trial {
         let rounds = self.held.into_iter().map(Candidate::into_round).collect();
         record.judged = Judged { decision, verdicts, rounds, word: Word::Fail, flowing: None };
         let own = (handling == Handling::Fallback).then(|| fallback(record, &self.panel.policy.escalate.answer));
-        own.flatten().ok_or_else(|| Error::new(Kind::Rejected, "no answer was good enough for the critics of this route"))
+        own.flatten()
+            .ok_or_else(|| Error::new(Kind::Rejected, "no answer was good enough for the critics of this route"))
     }
 
     fn give<B>(self, record: &mut Record, given: Candidate, decision: Decision) -> (Parts, Body<B>) {
@@ -170,7 +178,7 @@ impl Trial {
 
     /// An answer of a size that nobody judges: skipped, which every critic's setting decides about.
     fn too_large<B>(&mut self, record: &mut Record, head: Parts, body: Body<B>) -> Heard<B> {
-        let verdicts = self.panel.unread(&matter(record, None));
+        let verdicts = self.panel.unread();
         let ruling = self.panel.policy.combine.rule(&verdicts);
         if !self.held.is_empty() {
             return Heard::Nothing;
@@ -196,7 +204,10 @@ impl Trial {
         let stream = is_event_stream(header_text(head, &header::CONTENT_TYPE));
         let read = completion::read(request.api, request.target.path(), stream, body);
         let Some(completion) = read else { return (None, None) };
-        let case = case::case(request.api, &request.body, &completion, &self.panel.policy.context);
+        let mut case = case::case(request.api, &request.body, &completion, &self.panel.policy.context);
+        let tokens = completion::tokens(request.api, request.target.path(), stream, body);
+        let answers = case.iter_mut().flat_map(|case| &mut case.answers);
+        answers.zip(tokens).for_each(|(answer, tokens)| answer.tokens = tokens);
         (Some(completion), case)
     }
 }

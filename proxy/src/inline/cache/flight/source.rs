@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::response::Parts;
 
 use crate::exchange::record::Answerer;
-use crate::exchange::{Attempt, Error, Record, Timings};
+use crate::exchange::{Attempt, Error, Judged, Record, Timings};
 
 /// A body that an engine sends, on its way to several clients.
 pub trait Generated: http_body::Body<Data = Bytes, Error = Error> + Unpin + Send {}
@@ -40,6 +40,7 @@ pub(super) struct Asked {
     admitted: Option<Duration>,
     sent: Option<Duration>,
     head: Option<Duration>,
+    judged: Judged,
 }
 
 impl<B: Generated> Source<B> {
@@ -71,7 +72,8 @@ impl<B: Generated> Source<B> {
 impl Asked {
     pub(super) fn of(record: Record) -> Self {
         let Timings { admitted, sent, head, .. } = record.timings;
-        Self { arrived: record.request.arrived, engine: record.engine, attempts: record.attempts, admitted, sent, head }
+        let Record { request, engine, attempts, judged, .. } = record;
+        Self { arrived: request.arrived, engine, attempts, admitted, sent, head, judged }
     }
 
     /// Copies it into a participant's record, whose clock began at its own arrival: what was
@@ -89,5 +91,6 @@ impl Asked {
         record.timings.admitted = self.admitted.map(shift);
         record.timings.sent = self.sent.map(shift);
         record.timings.head = self.head.map(shift);
+        record.judged = self.judged.clone();
     }
 }

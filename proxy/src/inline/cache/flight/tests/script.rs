@@ -336,7 +336,7 @@ pub(super) fn wanted(key: &'static str) -> Wanted {
         limit_bytes: 1 << 20,
         lag_bytes: 1 << 20,
         again: None,
-            deadline: None,
+        deadline: None,
     }
 }
 
@@ -369,7 +369,7 @@ pub(super) fn record() -> Box<Record> {
         body: Bytes::new(),
         facts: Facts::default(),
         again: None,
-            deadline: None,
+        deadline: None,
     };
     Box::new(Record::begin(request, nobody, TraceContext::default()))
 }
