@@ -75,6 +75,7 @@ pub(in crate::telemetry) fn record() -> Record {
             longest_gap: Duration::from_millis(400),
         },
         cache: Cached::default(),
+        judged: Default::default(),
     }
 }
 

@@ -102,6 +102,7 @@ fn record(request_body: &'static [u8], response_body: &[u8]) -> Record {
             ..Timings::default()
         },
         cache: Cached::default(),
+        judged: Default::default(),
     }
 }
 

@@ -335,7 +335,6 @@ pub(super) fn wanted(key: &'static str) -> Wanted {
         lanes: &[Lane::Stream],
         limit_bytes: 1 << 20,
         lag_bytes: 1 << 20,
-        again: None,
         deadline: None,
     }
 }
