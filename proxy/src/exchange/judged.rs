@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use weir_critic::Outcome;
 pub use weir_critic::panel::{Combine, Cost, Decision as Vote, Mode, OnSkip, Ruling, Verdict};
 
 /// The critics' part of a record.
@@ -113,7 +114,22 @@ impl Judged {
 
     /// Whether any critic, enforced or not, found the given answer bad.
     pub fn is_bad(&self) -> bool {
-        self.all().any(|verdict| verdict.judgement.outcome == weir_critic::Outcome::Fail)
+        self.all().any(|verdict| verdict.judgement.outcome == Outcome::Fail)
+    }
+
+    /// Whether the answer may be given again: nobody found it bad, and everybody whom it had to
+    /// wait for has judged it.
+    pub fn may_be_kept(&self) -> bool {
+        let unjudged = self.decision != Decision::None && self.word == Word::Skipped;
+        !(self.is_bad() || unjudged || matches!(self.decision, Decision::Escalate(_)))
+    }
+
+    /// Adds verdicts that nobody waited for. Where nothing was enforced, they give the word.
+    pub fn add_audit(&mut self, verdicts: Vec<Verdict>) {
+        self.verdicts.extend(verdicts);
+        if self.decision == Decision::None {
+            self.word = Word::of_audit(&self.verdicts);
+        }
     }
 
     /// Whether an answer was stopped while it flowed.
@@ -134,6 +150,23 @@ impl Word {
             Vote::Pass if ruling.judged == 0 => Self::None,
             Vote::Pass => Self::Pass,
         }
+    }
+
+    /// What verdicts say that nothing depends on.
+    fn of_audit(verdicts: &[Verdict]) -> Self {
+        let word = |verdict: &Verdict| match verdict.judgement.outcome {
+            Outcome::Fail => Self::Fail,
+            Outcome::Skipped(skip) if skip.is_failure() => Self::Skipped,
+            Outcome::Pass => Self::Pass,
+            Outcome::Skipped(_) => Self::None,
+        };
+        let weight = |word: &Self| match word {
+            Self::None => 0,
+            Self::Pass => 1,
+            Self::Skipped => 2,
+            Self::Fail => 3,
+        };
+        verdicts.iter().map(word).max_by_key(weight).unwrap_or_default()
     }
 
     /// The word used in headers, labels and columns; empty where nobody judged.

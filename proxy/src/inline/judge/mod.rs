@@ -20,7 +20,7 @@ pub use ask::{Ask, Asked};
 pub use body::Body;
 pub use config::{Config, Critics, Escalate, Limits, Member, Retry, RoutePolicy, Stream, Watch};
 pub use metrics::Metrics;
-pub use panel::{Matter, Panel, Urgency};
+pub use panel::{Bench, Matter, Panel, Urgency};
 pub use pool::Pool;
 pub use trial::{Heard, Trial};
 
