@@ -78,6 +78,7 @@ impl Auditor {
 
 impl Audit for Auditor {
     fn judge(&self, mut record: Box<Record>) -> Option<Box<Record>> {
+        record.judged.settle();
         let Some((panel, bench)) = self.panel(&record) else { return Some(record) };
         let matter = matter(&record, &panel);
         let asked = panel.clone();

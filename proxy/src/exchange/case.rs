@@ -92,7 +92,7 @@ pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -
     let results = conversation.messages.iter().flat_map(|message| &message.parts).filter_map(result);
     let said = turns.iter().flat_map(|turn| context.passages(turn.role, &turn.text));
     let format = format(&value);
-    let answers: Vec<Answer> = completion.choices.iter().map(answer).collect();
+    let answers = answers(completion);
     Some(Case {
         context: results.chain(said).collect(),
         conversation: turns,
@@ -102,6 +102,11 @@ pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -
         answers,
         references: Vec::new(),
     })
+}
+
+/// The choices of an answer as critics see them.
+pub fn answers(completion: &Completion) -> Vec<Answer> {
+    completion.choices.iter().map(answer).collect()
 }
 
 fn turn(message: &Message) -> Turn {

@@ -21,6 +21,8 @@ pub struct Judged {
     pub rounds: Vec<Round>,
     /// Whether critics found the answer good; none where nobody judged it.
     pub word: Word,
+    /// Whether the stream was ended because of what was found in it.
+    pub stopped: bool,
     /// What was found in a stream while it flowed; set when it is over.
     pub flowing: Option<Arc<OnceLock<Flowed>>>,
 }
@@ -106,15 +108,21 @@ pub struct Spent {
 }
 
 impl Judged {
-    /// Every verdict of the given answer, those found while it flowed included.
-    pub fn all(&self) -> impl Iterator<Item = &Verdict> {
-        let flowed = self.flowing.as_ref().and_then(|flowing| flowing.get());
-        self.verdicts.iter().chain(flowed.into_iter().flat_map(|flowed| &flowed.verdicts))
+    /// Takes in what was found while the answer flowed, now that it is over.
+    pub fn settle(&mut self) {
+        let Some(flowed) = self.flowing.take().and_then(|flowing| flowing.get().cloned()) else { return };
+        self.stopped = flowed.stopped;
+        let enforced = flowed.verdicts.iter().any(|verdict| verdict.mode == Mode::Enforce);
+        self.verdicts.extend(flowed.verdicts);
+        self.word = Word::of_audit(&self.verdicts);
+        if enforced {
+            self.decision = if flowed.stopped { Decision::Escalate(Handling::Refuse) } else { Decision::Pass };
+        }
     }
 
     /// Whether any critic, enforced or not, found the given answer bad.
     pub fn is_bad(&self) -> bool {
-        self.all().any(|verdict| verdict.judgement.outcome == Outcome::Fail)
+        self.verdicts.iter().any(|verdict| verdict.judgement.outcome == Outcome::Fail)
     }
 
     /// Whether the answer may be given again: nobody found it bad, and everybody whom it had to
@@ -130,11 +138,6 @@ impl Judged {
         if self.decision == Decision::None {
             self.word = Word::of_audit(&self.verdicts);
         }
-    }
-
-    /// Whether an answer was stopped while it flowed.
-    pub fn was_stopped(&self) -> bool {
-        self.flowing.as_ref().and_then(|flowing| flowing.get()).is_some_and(|flowed| flowed.stopped)
     }
 }
 

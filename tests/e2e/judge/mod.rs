@@ -3,6 +3,7 @@
 mod conformance;
 mod retry;
 mod shapes;
+mod window;
 
 use harness::client::{Response, request};
 use serde_json::Value;

@@ -15,7 +15,7 @@ use weir_critic::{Case, Skip, critique};
 use super::body::Body;
 use super::held::{Collected, collect};
 use super::panel::{Bench, Matter, Panel, Urgency};
-use super::{Upstream, verdict_comment};
+use super::{Upstream, before_last_event, verdict_comment};
 use crate::exchange::case::{Given, read};
 use crate::exchange::completion::Completion;
 use crate::exchange::completion::render::{Form, Text, of_text};
@@ -157,7 +157,7 @@ impl Trial {
         self.panel.metrics().decision(decision);
         let verdicts = self.held[best].verdicts.clone();
         let rounds = self.held.into_iter().map(Candidate::into_round).collect();
-        record.judged = Judged { decision, verdicts, rounds, word: Word::Fail, flowing: None };
+        record.judged = Judged { decision, verdicts, rounds, word: Word::Fail, ..Judged::default() };
         let own = (handling == Handling::Fallback).then(|| fallback(record, &self.panel.policy.escalate.answer));
         own.flatten()
             .ok_or_else(|| Error::new(Kind::Rejected, "no answer was good enough for the critics of this route"))
@@ -169,11 +169,11 @@ impl Trial {
         let comment = verdict_comment(word, &given.ruling);
         let Candidate { mut head, mut body, verdicts, .. } = given;
         if is_event_stream(header_text(&head, &header::CONTENT_TYPE)) {
-            body = before_last_event(&body, &comment);
+            body = before_last_event(&body, &comment).map_or(body, |(body, _)| body);
             head.headers.remove(header::CONTENT_LENGTH);
         }
         let rounds = self.held.into_iter().map(Candidate::into_round).collect();
-        record.judged = Judged { decision, verdicts, rounds, word, flowing: None };
+        record.judged = Judged { decision, verdicts, rounds, word, ..Judged::default() };
         (head, Body::whole(body))
     }
 
@@ -272,26 +272,4 @@ fn fallback<B>(record: &Record, text: &str) -> Option<(Parts, Body<B>)> {
     let kind = if form == Form::Plain { "application/json" } else { "text/event-stream" };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     Some((response.into_parts().0, Body::whole(body)))
-}
-
-/// A stream with a comment before its last event, the one that ends it.
-fn before_last_event(stream: &Bytes, comment: &str) -> Bytes {
-    let end = stream.trim_ascii_end().len();
-    let ends: [&[u8]; 3] = [b"\n\n", b"\r\n\r\n", b"\r\r"];
-    let last = ends.iter().filter_map(|blank| Some(memchr::memmem::rfind(&stream[..end], blank)? + blank.len())).max();
-    let at = last.unwrap_or(0);
-    [&stream[..at], comment.as_bytes(), &stream[at..]].concat().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_comment_stands_before_the_event_that_ends_the_stream() {
-        let of = |stream: &'static str| before_last_event(&Bytes::from_static(stream.as_bytes()), ": c\n\n");
-        assert_eq!(of("data: 1\n\ndata: [DONE]\n\n"), "data: 1\n\n: c\n\ndata: [DONE]\n\n");
-        assert_eq!(of("data: 1\r\n\r\ndata: 2\r\n\r\n"), "data: 1\r\n\r\n: c\n\ndata: 2\r\n\r\n");
-        assert_eq!(of("data: [DONE]\n\n"), ": c\n\ndata: [DONE]\n\n");
-    }
 }
