@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{Critic, Questioner};
-use crate::{reference, rules};
+use crate::{reference, rules, verifiers};
 
 /// Settings of one critic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub enum Config {
     PersonalData(rules::personal_data::Config),
     /// Nearness to an answer that is known to be right.
     Reference(reference::Config),
+    /// A program of the operator's own.
+    Command(verifiers::command::Config),
 }
 
 /// A setting that cannot be.
@@ -47,6 +49,7 @@ impl Config {
         match self {
             Self::PersonalData(config) => config.faults(),
             Self::Reference(config) => config.faults(),
+            Self::Command(config) => config.faults(),
         }
     }
 
@@ -55,6 +58,7 @@ impl Config {
         Ok(match self.clone() {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
             Self::Reference(config) => Built::Alone(Arc::new(reference::Reference::new(config))),
+            Self::Command(config) => Built::Alone(Arc::new(verifiers::command::Command::new(config)?)),
         })
     }
 }

@@ -12,6 +12,7 @@ pub mod personal_data;
 pub mod reference;
 pub mod rules;
 pub mod verdict;
+pub mod verifiers;
 
 use std::fmt::Debug;
 
