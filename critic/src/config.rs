@@ -21,6 +21,10 @@ pub enum Config {
     Reference(reference::Config),
     /// A program of the operator's own.
     Command(verifiers::command::Config),
+    /// Sums in the answer.
+    Arithmetic(verifiers::arithmetic::Config),
+    /// The final answer against one that is known to be right.
+    FinalAnswer(verifiers::final_answer::Config),
 }
 
 /// A setting that cannot be.
@@ -50,6 +54,8 @@ impl Config {
             Self::PersonalData(config) => config.faults(),
             Self::Reference(config) => config.faults(),
             Self::Command(config) => config.faults(),
+            Self::Arithmetic(config) => config.faults(),
+            Self::FinalAnswer(config) => config.faults(),
         }
     }
 
@@ -59,6 +65,8 @@ impl Config {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
             Self::Reference(config) => Built::Alone(Arc::new(reference::Reference::new(config))),
             Self::Command(config) => Built::Alone(Arc::new(verifiers::command::Command::new(config)?)),
+            Self::Arithmetic(config) => Built::Alone(Arc::new(verifiers::arithmetic::Arithmetic::new(config))),
+            Self::FinalAnswer(config) => Built::Alone(Arc::new(verifiers::final_answer::FinalAnswer::new(config))),
         })
     }
 }
