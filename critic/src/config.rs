@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{Critic, Questioner};
-use crate::{reference, rules, verifiers};
+use crate::{judge, reference, rules, verifiers};
 
 /// Settings of one critic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,12 @@ pub enum Config {
     Arithmetic(verifiers::arithmetic::Config),
     /// The final answer against one that is known to be right.
     FinalAnswer(verifiers::final_answer::Config),
+    /// Written criteria, judged by an LLM.
+    Rubric(judge::rubric::Config),
+    /// Two answers, compared by an LLM in both orders.
+    Pairwise(judge::pairwise::Config),
+    /// What an LLM finds wrong with task, plan, steps and answer.
+    Reflection(judge::reflection::Config),
 }
 
 /// A setting that cannot be.
@@ -56,6 +62,9 @@ impl Config {
             Self::Command(config) => config.faults(),
             Self::Arithmetic(config) => config.faults(),
             Self::FinalAnswer(config) => config.faults(),
+            Self::Rubric(config) => config.faults(),
+            Self::Pairwise(config) => config.faults(),
+            Self::Reflection(config) => config.faults(),
         }
     }
 
@@ -67,6 +76,9 @@ impl Config {
             Self::Command(config) => Built::Alone(Arc::new(verifiers::command::Command::new(config)?)),
             Self::Arithmetic(config) => Built::Alone(Arc::new(verifiers::arithmetic::Arithmetic::new(config))),
             Self::FinalAnswer(config) => Built::Alone(Arc::new(verifiers::final_answer::FinalAnswer::new(config))),
+            Self::Rubric(config) => Built::Asking(Arc::new(judge::rubric::Rubric::new(config))),
+            Self::Pairwise(config) => Built::Asking(Arc::new(judge::pairwise::Pairwise::new(config))),
+            Self::Reflection(config) => Built::Asking(Arc::new(judge::reflection::Reflection::new(config))),
         })
     }
 }

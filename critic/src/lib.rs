@@ -7,6 +7,7 @@
 pub mod case;
 pub mod config;
 pub mod critique;
+pub mod judge;
 pub mod panel;
 pub mod personal_data;
 pub mod reference;
