@@ -29,13 +29,12 @@ struct Solution {
 
 fn rows() -> Option<Vec<Row>> {
     let Some(folder) = std::env::var_os("WEIR_DATA") else {
-        let line = "not measured: WEIR_DATA names no folder\n";
-        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+        eprintln!("not measured: WEIR_DATA names no folder");
         return None;
     };
     let path = PathBuf::from(folder).join("answer_quality/gsm8k_model_solutions_dev.jsonl");
-    let text = std::fs::read_to_string(path).unwrap();
-    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    let text = std::fs::read_to_string(path).expect("the data folder holds GSM8K");
+    Some(text.lines().map(|line| serde_json::from_str(line).expect("rows are as their card says")).collect())
 }
 
 fn case(text: &str, reference: &str) -> Case {
@@ -63,14 +62,14 @@ fn human_solutions_hold_hardly_any_wrong_sum_and_a_changed_result_is_found() {
         judged += usize::from(outcome != Outcome::Skipped(weir_critic::Skip::NotApplicable));
         if outcome == Outcome::Fail {
             alarms += 1;
-            println!("alarm: {:?}", critic.judge(&case(&text, "")).findings[0].message);
+            eprintln!("alarm: {:?}", critic.judge(&case(&text, "")).findings[0].message);
         }
         if let Some(wrong) = one_result_changed(&row.ground_truth) {
             changed += 1;
             found += usize::from(critic.judge(&case(&wrong, "")).outcome == Outcome::Fail);
         }
     }
-    println!(
+    eprintln!(
         "arithmetic: {} solutions, {judged} with sums, {alarms} alarms; {changed} changed, {found} found",
         rows.len()
     );
@@ -100,10 +99,10 @@ fn final_answers_agree_with_people_about_what_is_right() {
             agree += usize::from(right);
             if !right && shown < 10 {
                 shown += 1;
-                println!("differs: {judged:?} {} {:?}", solution.is_correct, solution.solution);
+                eprintln!("differs: {judged:?} {} {:?}", solution.is_correct, solution.solution);
             }
         }
     }
-    println!("final_answer: {agree} of {all} as people said");
+    eprintln!("final_answer: {agree} of {all} as people said");
     assert!(agree * 1000 >= all * 995, "{agree} of {all}");
 }

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::parser::{Node, Parser, Side, has, is_percent};
 use super::tokens::{Kind, Sign, Token};
 
 /// A step whose two sides differ.
@@ -33,23 +34,6 @@ enum Step {
     Wrong(f64),
 }
 
-#[derive(Debug)]
-enum Node<'t> {
-    Number(&'t str),
-    Percent(&'t str),
-    Negative(Box<Node<'t>>),
-    Pair(Sign, Box<Node<'t>>, Box<Node<'t>>),
-}
-
-#[derive(Debug)]
-struct Side<'t> {
-    node: Node<'t>,
-    span: Range<usize>,
-    units: Vec<&'t str>,
-    /// It goes on in a way that is not computed: `1 hour 40 minutes`.
-    open_ended: bool,
-}
-
 /// How ambiguous marks are read.
 #[derive(Clone, Copy)]
 struct Reading {
@@ -57,18 +41,6 @@ struct Reading {
     plain_percent: bool,
 }
 
-struct Parser<'p, 't> {
-    tokens: &'p [Token<'t>],
-    at: usize,
-    depth: usize,
-    units: Vec<&'t str>,
-    open_ended: bool,
-}
-
-/// Brackets in brackets: nobody writes more, and recursion must end.
-const MAX_DEPTH: usize = 16;
-/// Words of a unit: `miles per hour`.
-const MAX_UNIT_WORDS: usize = 4;
 /// Beyond this a float does not tell neighbouring integers apart.
 const MAX_VALUE: f64 = 9.0e15;
 
@@ -121,7 +93,7 @@ fn may_begin(tokens: &[Token<'_>], at: usize) -> bool {
 
 /// Sides of a chain and where it ends; none where there is no chain.
 fn chain<'t>(tokens: &[Token<'t>], at: usize) -> Option<(Vec<Side<'t>>, usize)> {
-    let mut parser = Parser { tokens, at, depth: 0, units: Vec::new(), open_ended: false };
+    let mut parser = Parser::new(tokens, at);
     let mut sides = vec![parser.side()?];
     while parser.kind(0) == Some(Kind::Equals) {
         let equals = parser.at;
@@ -153,20 +125,12 @@ fn units_agree(left: &Side<'_>, right: &Side<'_>) -> bool {
     let adds = |node: &Node<'_>| has(node, &|sign| matches!(sign, Sign::Plus | Sign::Minus));
     let sums = [left, right].into_iter().all(|side| !adds(&side.node) || alike(side));
     let known = |unit: &&str| left.units.iter().any(|other| stem(other) == stem(unit));
-    sums && (left.units.is_empty() || right.units.iter().all(|unit| known(&unit)))
+    sums && (left.units.is_empty() || right.units.iter().all(known))
 }
 
 /// Enough of a word that its singular and plural are one.
 fn stem(word: &str) -> String {
     word.chars().take(3).flat_map(char::to_lowercase).collect()
-}
-
-fn has(node: &Node<'_>, which: &dyn Fn(Sign) -> bool) -> bool {
-    match node {
-        Node::Number(_) | Node::Percent(_) => false,
-        Node::Negative(inner) => has(inner, which),
-        Node::Pair(sign, left, right) => which(*sign) || has(left, which) || has(right, which),
-    }
 }
 
 /// Wrong where no reading makes the sides equal, unknown where none can be computed.
@@ -256,16 +220,6 @@ fn value(node: &Node<'_>, reading: Reading) -> Option<f64> {
     (value.is_finite() && value.abs() < MAX_VALUE).then_some(value)
 }
 
-fn is_percent(node: &Node<'_>) -> bool {
-    match node {
-        Node::Number(_) => false,
-        Node::Percent(_) => true,
-        Node::Negative(inner) => is_percent(inner),
-        Node::Pair(Sign::Plus | Sign::Minus, left, _) => is_percent(left),
-        Node::Pair(..) => false,
-    }
-}
-
 /// The number with a point and without separators; none where it is no number.
 pub(in crate::verifiers) fn plain_number(text: &str, decimal_comma: bool) -> Option<String> {
     let joined: String = text.chars().filter(|c| !c.is_whitespace()).collect();
@@ -284,131 +238,5 @@ pub(in crate::verifiers) fn plain_number(text: &str, decimal_comma: bool) -> Opt
             true => (points == 1).then(|| joined.replace(',', "")),
             false => (commas == 1).then(|| joined.replace('.', "").replace(',', ".")),
         },
-    }
-}
-
-impl<'t> Parser<'_, 't> {
-    fn kind(&self, ahead: usize) -> Option<Kind<'t>> {
-        self.tokens.get(self.at + ahead).map(|token| token.kind)
-    }
-
-    fn side(&mut self) -> Option<Side<'t>> {
-        let start = self.at;
-        (self.units, self.open_ended) = (Vec::new(), false);
-        let node = self.sum()?;
-        let end = self.tokens[start..self.at].iter().rev().find(|token| !matches!(token.kind, Kind::Word(_)))?;
-        let span = self.tokens[start].span.start..end.span.end;
-        Some(Side { node, span, units: std::mem::take(&mut self.units), open_ended: self.open_ended })
-    }
-
-    fn sum(&mut self) -> Option<Node<'t>> {
-        let mut node = self.product()?;
-        while let Some(Kind::Sign(sign @ (Sign::Plus | Sign::Minus))) = self.kind(0) {
-            // A dash before text ends the expression.
-            if sign == Sign::Minus && matches!(self.kind(1), Some(Kind::Word(_) | Kind::Edge) | None) {
-                break;
-            }
-            self.at += 1;
-            node = Node::Pair(sign, Box::new(node), Box::new(self.product()?));
-        }
-        Some(node)
-    }
-
-    fn product(&mut self) -> Option<Node<'t>> {
-        let mut node = self.power()?;
-        loop {
-            let sign = match self.kind(0) {
-                Some(Kind::Sign(sign @ (Sign::Times | Sign::Over))) => {
-                    self.at += 1;
-                    sign
-                }
-                Some(Kind::Word("of" | "от")) if is_percent(&node) || has(&node, &|sign| sign == Sign::Over) => {
-                    self.at += 1;
-                    Sign::Times
-                }
-                Some(Kind::Open) if self.tokens[self.at].glued => Sign::Times,
-                _ => return Some(node),
-            };
-            node = Node::Pair(sign, Box::new(node), Box::new(self.power()?));
-        }
-    }
-
-    fn power(&mut self) -> Option<Node<'t>> {
-        let base = self.single()?;
-        match self.kind(0) {
-            Some(Kind::Raised(by)) => {
-                self.at += 1;
-                Some(Node::Pair(Sign::Power, Box::new(base), Box::new(Node::Number(if by == 2 { "2" } else { "3" }))))
-            }
-            Some(Kind::Sign(Sign::Power)) => {
-                self.at += 1;
-                let by = self.single()?;
-                Some(Node::Pair(Sign::Power, Box::new(base), Box::new(by)))
-            }
-            _ => Some(base),
-        }
-    }
-
-    fn single(&mut self) -> Option<Node<'t>> {
-        let kind = self.kind(0)?;
-        self.at += 1;
-        match kind {
-            Kind::Sign(Sign::Minus) => Some(Node::Negative(Box::new(self.nested(Self::single)?))),
-            Kind::Number(text) => {
-                let percent = self.kind(0) == Some(Kind::Percent);
-                self.at += usize::from(percent);
-                self.unit();
-                Some(if percent { Node::Percent(text) } else { Node::Number(text) })
-            }
-            Kind::Open => self.bracket(),
-            Kind::Fraction => {
-                let above = self.opened()?;
-                let below = self.opened()?;
-                Some(Node::Pair(Sign::Over, Box::new(above), Box::new(below)))
-            }
-            _ => None,
-        }
-    }
-
-    fn opened(&mut self) -> Option<Node<'t>> {
-        (self.kind(0)? == Kind::Open).then_some(())?;
-        self.at += 1;
-        self.bracket()
-    }
-
-    fn bracket(&mut self) -> Option<Node<'t>> {
-        let node = self.nested(Self::sum)?;
-        (self.kind(0)? == Kind::Close).then_some(())?;
-        self.at += 1;
-        self.unit();
-        Some(node)
-    }
-
-    fn nested(&mut self, inner: fn(&mut Self) -> Option<Node<'t>>) -> Option<Node<'t>> {
-        self.depth += 1;
-        let node = if self.depth > MAX_DEPTH { None } else { inner(self) };
-        self.depth -= 1;
-        node
-    }
-
-    /// Words behind a number, and `/word`. They are taken where the expression goes on behind them.
-    fn unit(&mut self) {
-        let mut ahead = 0;
-        while ahead < MAX_UNIT_WORDS {
-            match (self.kind(ahead), self.kind(ahead + 1)) {
-                (Some(Kind::Word("of" | "от")), _) if ahead == 0 => return,
-                (Some(Kind::Word(_)), _) => ahead += 1,
-                (Some(Kind::Sign(Sign::Over)), Some(Kind::Word(_))) => ahead += 2,
-                _ => break,
-            }
-        }
-        if let Some(Kind::Word(word)) = self.kind(0) {
-            self.units.push(word);
-        }
-        match self.kind(ahead) {
-            Some(Kind::Sign(_) | Kind::Equals | Kind::Close | Kind::Open) => self.at += ahead,
-            Some(Kind::Number(_) | Kind::Unknown) => self.open_ended = true,
-            _ => {}
-        }
     }
 }

@@ -6,6 +6,7 @@
 //! the right numbers were used, nor that a sum is quoted as an example of a mistake.
 
 mod equations;
+mod parser;
 mod tokens;
 
 use serde::{Deserialize, Serialize};
