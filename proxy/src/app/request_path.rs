@@ -120,7 +120,7 @@ fn policy(route: &Route, parts: &Parts<'_>) -> Policy {
     let settings = answer::Settings { capture_bytes: route.capture_bytes.bytes(), keep_alive };
     let retry = &route.judge.retry;
     let again = retry.engine.as_ref().map_or_else(|| own.clone(), |name| plan(std::slice::from_ref(name)));
-    let panel = (!route.judge.critics.is_empty()).then(|| {
+    let panel = route.judge.judges().then(|| {
         let asked = parts.config.judging.engine.as_ref();
         let asked = asked.map_or_else(|| own.clone(), |name| plan(std::slice::from_ref(name)));
         let questions = Questions::new(parts.places.clone(), asked, parts.nobody.clone());

@@ -14,6 +14,7 @@ use super::Upstream;
 use super::config::Stream;
 use super::panel::Panel;
 use super::trial::is_judged;
+use super::watch::Watched;
 use super::window::Windowed;
 use crate::exchange::judged::Mode;
 use crate::exchange::record::is_event_stream;
@@ -25,6 +26,8 @@ pub enum Body<B> {
     Through(B),
     /// The same, with what was read of it before.
     Prefixed(Bytes, B),
+    /// As it comes, with rules that look at it.
+    Watched(Box<Watched<B>>),
     /// In windows that critics found clean.
     Windowed(Box<Windowed<B>>),
     /// The whole of it, held until now, or an answer of Weir's own.
@@ -55,7 +58,10 @@ impl<B: Upstream> Body<B> {
                 Ok(windowed) => Self::Windowed(Box::new(windowed)),
                 Err(body) => Self::Through(body),
             },
-            _ => Self::Through(body),
+            _ => match Watched::new(body, panel.clone(), record) {
+                Ok(watched) => Self::Watched(Box::new(watched)),
+                Err(body) => Self::Through(body),
+            },
         }
     }
 }
@@ -69,6 +75,7 @@ impl<B: Upstream> http_body::Body for Body<B> {
             Self::Through(body) => Pin::new(body).poll_frame(cx),
             Self::Prefixed(read, body) if read.is_empty() => Pin::new(body).poll_frame(cx),
             Self::Prefixed(read, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(read))))),
+            Self::Watched(watched) => watched.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data))),
             Self::Windowed(windowed) => windowed.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data))),
             Self::Whole(full) => Pin::new(full).poll_frame(cx).map_err(|never| match never {}),
         }
@@ -78,6 +85,7 @@ impl<B: Upstream> http_body::Body for Body<B> {
         match self {
             Self::Through(body) => body.is_end_stream(),
             Self::Prefixed(read, body) => read.is_empty() && body.is_end_stream(),
+            Self::Watched(watched) => watched.is_done(),
             Self::Windowed(windowed) => windowed.is_done(),
             Self::Whole(full) => full.is_end_stream(),
         }
@@ -87,7 +95,7 @@ impl<B: Upstream> http_body::Body for Body<B> {
         match self {
             Self::Through(body) => body.size_hint(),
             Self::Whole(full) => full.size_hint(),
-            Self::Prefixed(..) | Self::Windowed(_) => SizeHint::default(),
+            Self::Prefixed(..) | Self::Watched(_) | Self::Windowed(_) => SizeHint::default(),
         }
     }
 }

@@ -119,15 +119,26 @@ pub enum Stream {
 }
 
 /// Rules that watch streams as they flow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watch {
+    /// What follows when something is found: `off` (streams are not looked into), `record`, or
+    /// `abort` (a generation that has gone wrong beyond repair is stopped).
+    pub act: Act,
+    /// What is looked for.
+    pub rules: weir_critic::stream::Config,
+}
+
+/// What follows when a stream's rules find something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Watch {
+pub enum Act {
     /// Streams are not looked into while they flow.
     Off,
-    /// What is found is recorded.
+    /// It is recorded.
     #[default]
     Record,
-    /// A generation that has gone wrong beyond repair (a loop, collapsed probabilities) is stopped.
+    /// A generation that has gone wrong beyond repair is stopped.
     Abort,
 }
 
@@ -251,6 +262,9 @@ impl RoutePolicy {
         faults.extend(own.map(|fault| Fault::new(format!("{path}.{}", fault.key), fault.problem, fault.cure)));
         faults.extend(self.context.faults(&format!("{path}.context")));
         faults.extend(unknown(&format!("{path}.retry.engine"), self.retry.engine.as_ref(), engines, "engines"));
+        let own = self.watch.rules.faults().into_iter();
+        let key = |key| format!("{path}.watch.rules.{key}");
+        faults.extend(own.map(|fault| Fault::new(key(fault.key), fault.problem, fault.cure)));
         let own = self.retry.critique.faults().into_iter();
         let key = |key| format!("{path}.retry.critique.{key}");
         faults.extend(own.map(|fault| Fault::new(key(fault.key), fault.problem, fault.cure)));
@@ -262,6 +276,11 @@ impl RoutePolicy {
             faults.push(Fault::new(format!("{path}.limits.window_chars"), "is 0", "use 1 or more"));
         }
         faults
+    }
+
+    /// Whether anything is looked at on this route.
+    pub fn judges(&self) -> bool {
+        !self.critics.is_empty() || self.watch.act != Act::Off
     }
 
     /// Whether an answer has to wait for anybody.

@@ -16,6 +16,7 @@ pub struct Metrics {
     pub(super) decisions: IntCounterVec,
     pub(super) stopped: IntCounterVec,
     pub(super) saved_tokens: IntCounter,
+    pub(super) watched: IntCounter,
 }
 
 impl Metrics {
@@ -46,7 +47,8 @@ impl Metrics {
             "weir_judge_saved_tokens_total",
             "Tokens that stopped generations might still have made, by the limit that their requests named",
         )?;
-        let metrics = Self { verdicts, seconds, tokens, engine_seconds, retries, decisions, stopped, saved_tokens };
+        let watched = IntCounter::new("weir_judge_watched_total", "Streams that rules looked at while they flowed")?;
+        let metrics = Self { watched, verdicts, seconds, tokens, engine_seconds, retries, decisions, stopped, saved_tokens };
         metrics.fill();
         registry.register(Box::new(metrics.verdicts.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
@@ -56,6 +58,7 @@ impl Metrics {
         registry.register(Box::new(metrics.decisions.clone()))?;
         registry.register(Box::new(metrics.stopped.clone()))?;
         registry.register(Box::new(metrics.saved_tokens.clone()))?;
+        registry.register(Box::new(metrics.watched.clone()))?;
         Ok(metrics)
     }
 

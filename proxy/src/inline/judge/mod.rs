@@ -13,13 +13,14 @@ mod metrics;
 mod panel;
 mod pool;
 mod trial;
+mod watch;
 mod window;
 
 use bytes::Bytes;
 
 pub use ask::{Ask, Asked};
 pub use body::Body;
-pub use config::{Config, Critics, Escalate, Limits, Member, Retry, RoutePolicy, Stream, Watch};
+pub use config::{Act, Config, Critics, Escalate, Limits, Member, Retry, RoutePolicy, Stream, Watch};
 pub use metrics::Metrics;
 pub use panel::{Bench, Matter, Panel, Urgency};
 pub use pool::Pool;

@@ -14,7 +14,7 @@ use weir_critic::config::Built;
 use weir_critic::{Case, Critic, Effort, Judgement, Questioner, Skip};
 
 use super::ask::Ask;
-use super::config::{Member, RoutePolicy, Stream};
+use super::config::{Act, Member, RoutePolicy, Stream};
 use super::trial::is_judged;
 use super::{Judges, Metrics};
 use crate::exchange::judged::{Combine, Cost, Mode, Verdict};
@@ -27,6 +27,8 @@ pub struct Panel {
     seats: Vec<Seat>,
     judges: Arc<Judges>,
     ask: Arc<dyn Ask>,
+    /// Rules for streams as they flow; none where nobody looks at them.
+    pub(super) watch: Option<weir_critic::stream::Watch>,
 }
 
 /// A critic on a panel.
@@ -89,7 +91,10 @@ impl Panel {
         };
         let mut seats: Vec<Seat> = policy.critics.iter().filter_map(seat).collect();
         seats.sort_by_key(Seat::rank);
-        Self { policy, seats, judges, ask }
+        // Faulty rules do not come this far: a configuration is checked before it is used.
+        let watch = (policy.watch.act != Act::Off).then(|| policy.watch.rules.clone());
+        let watch = watch.and_then(|rules| weir_critic::stream::Watch::new(rules).ok());
+        Self { policy, seats, judges, ask, watch }
     }
 
     /// Changes whenever the panel could find good what it had found bad: a number over its
