@@ -1,3 +1,7 @@
 //! Rules: critics that cost microseconds and see all traffic.
 
+pub mod empty;
+pub mod leaked_tokens;
 pub mod personal_data;
+pub mod repetition_loop;
+pub mod truncated;
