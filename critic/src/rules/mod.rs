@@ -1,7 +1,9 @@
 //! Rules: critics that cost microseconds and see all traffic.
 
 pub mod empty;
+pub mod json;
 pub mod leaked_tokens;
 pub mod personal_data;
 pub mod repetition_loop;
+pub mod token_probability;
 pub mod truncated;
