@@ -1,5 +1,7 @@
 //! Rules: critics that cost microseconds and see all traffic.
 
+pub mod banned_terms;
+pub mod copied_prompt;
 pub mod empty;
 pub mod json;
 pub mod leaked_tokens;
@@ -7,3 +9,4 @@ pub mod personal_data;
 pub mod repetition_loop;
 pub mod token_probability;
 pub mod truncated;
+mod words;

@@ -11,6 +11,8 @@
 //! a run in which every unit equals the one a period ago (the definition of a periodic
 //! string, see Lothaire, "Combinatorics on Words", 1997, section 1.3).
 
+use crate::rules::words::Class;
+
 /// Units remembered: the longest period that is seen.
 const MEMORY: usize = 512;
 
@@ -70,18 +72,6 @@ struct Unit {
     characters: u32,
     start: u32,
     letter: bool,
-}
-
-/// What a character is for the division into units.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Blank,
-    Letter,
-    Digit,
-    /// A unit of its own with meaning, such as a Chinese character.
-    Sign,
-    /// A unit of its own without, such as a dash.
-    Mark,
 }
 
 impl Default for Tracker {
@@ -180,24 +170,6 @@ impl Tracker {
             period: self.period as usize,
             rounds: (self.run / self.period) as usize + 1,
             has_letters: self.since_letter < self.period,
-        }
-    }
-}
-
-impl Class {
-    fn of(c: char) -> Self {
-        match c {
-            'a'..='z' | 'A'..='Z' => Self::Letter,
-            '0'..='9' => Self::Digit,
-            ' ' | '\n' | '\t' | '\r' => Self::Blank,
-            '\0'..='\x7F' => Self::Mark,
-            // Han, kana, Thai, Lao, Khmer and Burmese are written without blanks.
-            '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' => Self::Sign,
-            '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{20000}'..='\u{3FFFF}' => Self::Sign,
-            _ if c.is_alphabetic() => Self::Letter,
-            _ if c.is_numeric() => Self::Digit,
-            _ if c.is_whitespace() => Self::Blank,
-            _ => Self::Mark,
         }
     }
 }
