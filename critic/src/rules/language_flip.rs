@@ -28,6 +28,9 @@ pub struct Config {
     /// Letters that a question and an answer need at least for their language to be told. In
     /// characters, 24 by default.
     pub min_letters: usize,
+    /// Letters that both need where their script is the same, so that only their words can
+    /// tell. In characters, 64 by default.
+    pub min_letters_of_one_script: usize,
     /// How sure the detector must be of both languages of one script. Ratio, 0.9 by default.
     pub min_confidence: f64,
 }
@@ -138,7 +141,7 @@ static NAMES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(
 
 impl Default for Config {
     fn default() -> Self {
-        Self { min_letters: 24, min_confidence: 0.9 }
+        Self { min_letters: 24, min_letters_of_one_script: 64, min_confidence: 0.9 }
     }
 }
 
@@ -170,6 +173,11 @@ impl LanguageFlip {
         let common = (ours.common(), theirs.common());
         if common.0.is_some() && common.0 == common.1 {
             return Some(false);
+        }
+        // Trigrams of a short text, or of a list of names, say anything.
+        let shared = matches!(ours.script?, Script::Latin | Script::Cyrillic | Script::Arabic | Script::Devanagari);
+        if shared && ours.letters.min(theirs.letters) < self.config.min_letters_of_one_script {
+            return None;
         }
         let (ours, theirs) = (whatlang::detect(&ours.text)?, whatlang::detect(&theirs.text)?);
         if ours.lang() == theirs.lang() || are_close(ours.lang(), theirs.lang()) {

@@ -71,10 +71,13 @@ impl Schemas {
 }
 
 fn compile(schema: &Value) -> Option<Validator> {
-    if !is_shallow(schema, DEPTH) {
+    // A dialect that is not known may turn keywords off.
+    let known =
+        schema.get("$schema").and_then(Value::as_str).is_none_or(|dialect| dialect.contains("//json-schema.org/"));
+    if !known || !is_shallow(schema, DEPTH) {
         return None;
     }
-    jsonschema::draft202012::options()
+    jsonschema::options()
         .offline()
         .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(BACKTRACKS))
         .build(schema)

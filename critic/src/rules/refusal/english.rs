@@ -18,8 +18,10 @@ const APOLOGIES: [&str; 10] = [
 ];
 
 /// What shows that something was not found rather than refused.
-const NOT_FOUND: [&str; 24] = [
-    "based on",
+const NOT_FOUND: [&str; 26] = [
+    "based on the",
+    "based on given",
+    "based on this",
     "according to",
     "the passage",
     "given passage",
@@ -117,28 +119,46 @@ fn is_main_clause(before: &str) -> bool {
 /// Whether `rest`, which follows "I", is a denial of an assistant's work.
 fn is_denial(sentence: &str, rest: &str) -> bool {
     let rest = skip_adverbs(rest.trim_start());
-    if let Some(lack) =
-        ["do not ", "don't ", "am not able to ", "'m not able to "].iter().find_map(|no| rest.strip_prefix(no))
-    {
-        let lack = skip_adverbs(lack);
-        let machine = sentence.contains("ai ")
-            || sentence.contains("language model")
-            || sentence.contains("assistant")
-            || apologises(sentence);
-        if machine && LACKS.iter().any(|words| lack.starts_with(words)) {
-            return true;
-        }
-    }
     let longest = DENIALS.iter().filter_map(|denial| rest.strip_prefix(denial)).min_by_key(|after| after.len());
     let Some(after) = longest.filter(|after| after.is_empty() || after.starts_with([' ', ','])) else { return false };
-    let verb = skip_adverbs(after.trim_start_matches([' ', ',']));
+    let after = after.trim_start_matches([' ', ',']);
+    // "cannot and will not", "won't or can't"
+    let twice = ["and ", "or "].iter().find_map(|and| after.strip_prefix(and));
+    let twice = twice.and_then(|more| DENIALS.iter().find_map(|denial| more.strip_prefix(denial)));
+    let verb = skip_adverbs(twice.unwrap_or(after).trim_start());
     let mut words = verb.split(|c: char| !(c.is_alphanumeric() || c == '-' || c == '\''));
     let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let idiom = (first == "help" && second == "but") || (first == "recommend" && verb.contains(" enough"));
     let stem = first.strip_suffix("ing").map(|stem| (stem, format!("{stem}e")));
     let known = VERBS.contains(&first)
         || stem.is_some_and(|(stem, with_e)| VERBS.contains(&stem) || VERBS.contains(&with_e.as_str()));
-    known && !idiom
+    (known || is_machine(sentence) && !matches!(first, "be" | "have" | "")) && !idiom
+}
+
+/// Whether the answer says that a machine speaks, which nobody asked.
+pub(super) fn is_machine(sentence: &str) -> bool {
+    [
+        "as an ai",
+        "as a language model",
+        "language model",
+        "as an assistant",
+        "as a responsible",
+        "i am an ai",
+        "i'm an ai",
+    ]
+    .iter()
+    .any(|words| sentence.contains(words))
+}
+
+/// Whether a plain sentence says what a machine has not, so that it cannot answer.
+pub(super) fn lacks(sentence: &str) -> bool {
+    (is_machine(sentence) || apologises(sentence) || sentence.contains("as an "))
+        && speakers(sentence).any(|rest| {
+            let rest = skip_adverbs(rest.trim_start());
+            let lack =
+                ["do not ", "don't ", "am not able to ", "'m not able to "].iter().find_map(|no| rest.strip_prefix(no));
+            lack.is_some_and(|lack| LACKS.iter().any(|words| skip_adverbs(lack).starts_with(words)))
+        })
 }
 
 /// `Unable to comply`, `Sorry, can't help with that`: nobody is said to speak.

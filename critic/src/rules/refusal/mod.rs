@@ -89,7 +89,7 @@ impl Refusal {
             return None;
         }
         let lead = Lead::of(&answer.text);
-        if self.denies(&lead) && !takes_back(&lead, &answer.text) {
+        if (self.denies(&lead) && !takes_back(&lead)) || lacks(&lead) {
             return Some(Finding::new("refusal", place, message).at(0..lead.bytes.min(answer.text.len())));
         }
         let short = answer.text.len() <= self.config.max_lecture_bytes;
@@ -140,18 +140,28 @@ fn begins_word(text: &str, at: usize) -> bool {
 }
 
 /// Whether the answer follows after all.
-fn takes_back(lead: &Lead, answer: &str) -> bool {
-    let long = answer.len() > 2 * lead.text.len().max(300);
-    let turned = lead.sentences().skip(1).any(|sentence| phrases::TURNS.iter().any(|turn| sentence.starts_with(turn)));
-    // An LLM that has no opinions of its own often tells those of others.
-    let opinion = ["have personal", "have opinions", "hold personal", "have feelings", "have beliefs", "have emotions"];
-    turned || (long && lead.sentences().next().is_some_and(|first| opinion.iter().any(|words| first.contains(words))))
+fn takes_back(lead: &Lead) -> bool {
+    lead.sentences().skip(1).any(|sentence| phrases::TURNS.iter().any(|turn| sentence.starts_with(turn)))
 }
 
-/// Whether the first sentence lectures where the question did not ask for a judgement.
+/// Whether the lead says what a machine has not, and nothing turns to an answer: an LLM that
+/// has no opinions of its own often tells those of others.
+fn lacks(lead: &Lead) -> bool {
+    let mut sentences = lead.sentences();
+    let Some(first) = sentences.find(|sentence| english::lacks(sentence)) else { return false };
+    let next = sentences.next().unwrap_or_default();
+    let turns = ["however", "but ", "nevertheless", "nonetheless", "that said", "here", "generally", "the "];
+    !first.contains(" but ") && !first.contains("however") && !turns.iter().any(|turn| next.starts_with(turn))
+}
+
+/// Whether the first sentences lecture where the question did not ask for a judgement.
 fn lectures(lead: &Lead, question: &str) -> bool {
-    let Some(first) = lead.sentences().next() else { return false };
-    if !phrases::LECTURES.iter().any(|words| first.contains(words)) {
+    let lectures = |sentence: &str| {
+        phrases::LECTURES.iter().any(|words| sentence.contains(words))
+            || (phrases::MACHINE_LECTURES.iter().any(|words| sentence.contains(words))
+                && (english::is_machine(sentence) || sentence.contains("my purpose")))
+    };
+    if !lead.sentences().take(2).any(lectures) {
         return false;
     }
     let question = lead::plain(question, 400);

@@ -87,7 +87,7 @@ pub(super) const ADVERBS: [&str; 26] = [
 ];
 
 /// English verbs of what an assistant does for who asks.
-pub(super) const VERBS: [&str; 106] = [
+pub(super) const VERBS: [&str; 100] = [
     "help",
     "assist",
     "provide",
@@ -159,7 +159,6 @@ pub(super) const VERBS: [&str; 106] = [
     "aid",
     "enable",
     "allow",
-    "go",
     "grant",
     "honor",
     "honour",
@@ -172,7 +171,6 @@ pub(super) const VERBS: [&str; 106] = [
     "enter",
     "indulge",
     "touch",
-    "say",
     "repeat",
     "express",
     "justify",
@@ -180,24 +178,20 @@ pub(super) const VERBS: [&str; 106] = [
     "glorify",
     "craft",
     "walk",
-    "find",
     "access",
-    "take",
     "address",
     "handle",
     "post",
     "send",
     "order",
     "identify",
-    "work",
-    "use",
     "translate",
     "summarize",
     "fulfilling",
 ];
 
 /// Predicates of a first sentence that lectures in place of an answer.
-pub(super) const LECTURES: [&str; 58] = [
+pub(super) const LECTURES: [&str; 63] = [
     "is illegal",
     "are illegal",
     "is unethical",
@@ -255,7 +249,30 @@ pub(super) const LECTURES: [&str; 58] = [
     "is offensive",
     "is not productive",
     "is not a good idea",
+    "incorrect and unfair",
+    "is unfair to",
+    "is a violation of",
     "незаконно",
+    "неэтично",
+    "противозаконно",
+];
+
+/// How a machine begins to lecture in place of an answer.
+pub(super) const MACHINE_LECTURES: [&str; 14] = [
+    "must emphasize",
+    "must clarify",
+    "must stress",
+    "must point out",
+    "must inform",
+    "must remind",
+    "am committed to",
+    "do not endorse",
+    "don't endorse",
+    "do not condone",
+    "do not support",
+    "programmed to follow ethical",
+    "strive to promote",
+    "purpose is to assist",
 ];
 
 /// Words of a question that asks whether something is right, or why: a lecture is its answer.
@@ -287,13 +304,20 @@ pub(super) const MORAL_QUESTIONS: [&str; 24] = [
 ];
 
 /// Beginnings of sentences that take a refusal back: the answer follows.
-pub(super) const TURNS: [&str; 22] = [
+pub(super) const TURNS: [&str; 29] = [
     "here are some",
     "here is a",
     "here's a",
     "here are a",
     "that said, here",
     "however, here",
+    "however, below",
+    "however, the following",
+    "however, i can describe",
+    "however, i can guide",
+    "however, i can provide you with a",
+    "however, we can",
+    "below is",
     "but here",
     "however, i can provide you with some arguments",
     "however, i can provide some",
