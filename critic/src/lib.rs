@@ -8,6 +8,7 @@ pub mod case;
 pub mod config;
 pub mod personal_data;
 pub mod rules;
+pub mod stream;
 pub mod verdict;
 
 use std::fmt::Debug;
