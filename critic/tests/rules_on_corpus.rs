@@ -11,8 +11,8 @@ use weir_critic::{Answer, Case, Format, Outcome, Passage, Turn};
 
 /// A critic with its default settings.
 fn critic(kind: &str) -> std::sync::Arc<dyn weir_critic::Critic> {
-    let config: Config = serde_json::from_value(serde_json::json!({ "kind": kind })).unwrap();
-    match config.build().unwrap() {
+    let config: Config = serde_json::from_value(serde_json::json!({ "kind": kind })).expect("default settings");
+    match config.build().expect("default settings build") {
         Built::Alone(critic) => critic,
         Built::Asking(_) => panic!("{kind} asks an LLM"),
     }
@@ -26,7 +26,7 @@ fn rows(set: &str) -> Option<Vec<Value>> {
     };
     let path = PathBuf::from(folder).join(set);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
-    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    Some(text.lines().map(|line| serde_json::from_str(line).expect("a row is JSON")).collect())
 }
 
 fn case(question: &str, context: &str, answer: &str) -> Case {

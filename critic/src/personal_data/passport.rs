@@ -66,8 +66,8 @@ fn two_parts(place: Place<'_>) -> Option<usize> {
 
 fn ends(place: Place<'_>, end: usize) -> bool {
     let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@');
-    !place.byte(end).is_some_and(goes_on)
-        && !(place.byte(end) == Some(b'-') && place.byte(end + 1).is_some_and(goes_on))
+    let last = if place.byte(end) == Some(b'-') { end + 1 } else { end };
+    !place.byte(last).is_some_and(goes_on)
 }
 
 /// Whether a word before the number announces it, and no sentence ended since.

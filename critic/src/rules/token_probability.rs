@@ -70,7 +70,7 @@ impl Config {
         let mut faults = Vec::new();
         for (key, value) in [("min_mean", self.min_mean), ("low", self.low), ("min_window_mean", self.min_window_mean)]
         {
-            if !(value < 0.0) {
+            if value.is_nan() || value >= 0.0 {
                 faults.push(Fault::new(
                     key,
                     format!("is {value}, but logarithms of probabilities are negative"),

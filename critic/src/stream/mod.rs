@@ -145,7 +145,7 @@ impl Config {
         if self.min_rounds < 3 {
             faults.push(Fault::new("min_rounds", "is less than 3, which any refrain reaches", "set it to 3 or more"));
         }
-        if !(self.min_mean_logprob < 0.0) {
+        if self.min_mean_logprob.is_nan() || self.min_mean_logprob >= 0.0 {
             faults.push(Fault::new("min_mean_logprob", "is no logarithm of a probability", "set it under 0"));
         }
         if self.probability_tokens == 0 {

@@ -55,7 +55,8 @@ impl UnsupportedNumbers {
 
     fn needs_support(&self, number: &Number) -> bool {
         let small = number.values[0].fract() == 0.0 && number.values[0] <= f64::from(self.config.ignore_up_to);
-        !number.is_mark && !(small && number.end - number.start <= 3)
+        let is_count = small && number.end - number.start <= 3;
+        !(number.is_mark || is_count)
     }
 }
 
