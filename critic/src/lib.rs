@@ -12,6 +12,7 @@ pub mod panel;
 pub mod personal_data;
 pub mod reference;
 pub mod rules;
+pub mod stream;
 pub mod verdict;
 pub mod verifiers;
 

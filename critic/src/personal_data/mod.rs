@@ -3,7 +3,7 @@
 //! Promises: pure, never panics, one pass over the bytes in time linear in the text;
 //! spans lie on character boundaries, are sorted and do not overlap. Checked numbers
 //! (cards, IBANs) are believed by their checksum, e-mail addresses and keys by their form,
-//! telephone numbers by their form or by the words before them.
+//! telephone numbers by their form or by the words before them, passport numbers by these alone.
 //! What it must not know: where the text comes from and what is done with a find.
 //!
 //! How the pass stays cheap: only the few bytes at which a find can be recognised are looked
@@ -11,6 +11,7 @@
 
 mod email;
 mod numbers;
+mod passport;
 mod phone;
 mod secrets;
 #[cfg(test)]
@@ -36,11 +37,13 @@ pub enum Kind {
     Card,
     /// An international bank account number (ISO 13616: country length and modulus 97).
     Iban,
+    /// A passport or identity card number, by the words before it.
+    Passport,
 }
 
 impl Kind {
     /// Every kind, for tables of settings, metrics and tests.
-    pub const ALL: [Self; 5] = [Self::Secret, Self::Email, Self::Phone, Self::Card, Self::Iban];
+    pub const ALL: [Self; 6] = [Self::Secret, Self::Email, Self::Phone, Self::Card, Self::Iban, Self::Passport];
 
     /// The word used in labels and replacements.
     pub fn as_str(self) -> &'static str {
@@ -50,6 +53,7 @@ impl Kind {
             Self::Phone => "phone",
             Self::Card => "card",
             Self::Iban => "iban",
+            Self::Passport => "passport",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Numbers that carry a checksum (cards, IBANs), and the grouping of digits that the
 //! telephone recogniser builds on.
 
-use super::{Kind, Place, Step, phone};
+use super::{Kind, Place, Step, passport, phone};
 
 /// Groups of digits looked at in one run; a longer run is taken in pieces.
 const GROUPS: usize = 10;
@@ -23,6 +23,9 @@ pub(super) struct Digits<'a> {
 pub(super) fn look(place: Place<'_>) -> Step {
     if let Some(end) = iban(place) {
         return place.found(place.at - 2, end, Kind::Iban);
+    }
+    if let Some((start, end)) = passport::look(place) {
+        return place.found(start, end, Kind::Passport);
     }
     let end = place.run(place.at, usize::MAX, |byte| byte.is_ascii_digit());
     let goes_on = place.byte(separator(place, end)).is_some_and(|byte| byte.is_ascii_digit());

@@ -187,3 +187,23 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(prop_oneof![3 => known.prop_map(str::to_owned), 1 => "\\PC{0,8}"], 0..24)
         .prop_map(|parts| parts.concat())
 }
+
+#[test]
+fn passport_numbers_are_found_by_the_words_before_them() {
+    let table = [
+        ("Passport No. AB1234567, issued in 2012", Some("AB1234567")),
+        ("my passport number is 123456789.", Some("123456789")),
+        ("Reisepass: C01X00T47", Some("C01X00T47")),
+        ("паспорт 45 10 123456", Some("45 10 123456")),
+        ("паспорт серия 4510 № 123456 выдан", Some("4510 № 123456")),
+        ("Паспорт серии 45 10 номер 123456", Some("45 10 номер 123456")),
+        ("загранпаспорт 751234567", Some("751234567")),
+        ("order AB1234567 is on its way", None),
+        ("passport photos cost 12 dollars since 2012", None),
+        ("Bring your passport! Flight 1234567 leaves", None),
+    ];
+    for (text, expected) in table {
+        let found = find(text).into_iter().find(|span| span.kind == Kind::Passport);
+        assert_eq!(found.map(|span| &text[span.start..span.end]), expected, "{text}");
+    }
+}

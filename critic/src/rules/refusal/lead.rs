@@ -1,0 +1,100 @@
+//! The first sentences of an answer, made plain for comparing.
+
+use crate::rules::words::fold;
+
+/// Bytes of an answer that are read: a refusal comes first.
+const READ: usize = 480;
+
+/// Sentences that are read.
+const SENTENCES: usize = 3;
+
+/// The lead of an answer.
+pub(super) struct Lead {
+    /// Lower case, plain apostrophes, no markup; sentences end in a line feed.
+    pub(super) text: String,
+    /// Bytes of the answer that were read.
+    pub(super) bytes: usize,
+}
+
+impl Lead {
+    pub(super) fn of(answer: &str) -> Self {
+        let answer_read = cut(answer, READ);
+        let text = plain(answer_read, READ);
+        let text = without_label(&text);
+        let mut sentences = 0;
+        let mut kept = String::with_capacity(text.len());
+        let mut rest = text.chars().peekable();
+        while let Some(c) = rest.next() {
+            let stop = matches!(c, '.' | '!' | '?' | '\n' | '。' | '！' | '？' | '।');
+            let ends = stop && (c > '\u{7F}' || c == '\n' || rest.peek().is_none_or(|next| next.is_whitespace()));
+            if !ends {
+                kept.push(c);
+            } else if !kept.trim_end().is_empty() && !kept.ends_with('\n') {
+                kept.push('\n');
+                sentences += 1;
+            }
+            while ends && rest.peek().is_some_and(|next| next.is_whitespace()) {
+                rest.next();
+            }
+            if sentences == SENTENCES {
+                break;
+            }
+        }
+        Self { text: kept, bytes: answer_read.len() }
+    }
+
+    pub(super) fn sentences(&self) -> impl Iterator<Item = &str> {
+        self.text.split('\n').map(str::trim).filter(|sentence| !sentence.is_empty())
+    }
+
+    /// Whether no quotation is open at this byte.
+    pub(super) fn is_own_speech(&self, at: usize) -> bool {
+        is_own(&self.text[..at])
+    }
+}
+
+/// Whether no quotation is open after these words.
+pub(super) fn is_own(before: &str) -> bool {
+    let count = |mark: char| before.chars().filter(|c| *c == mark).count();
+    count('"').is_multiple_of(2) && count('«') <= count('»') && count('“') <= count('”') && count('「') <= count('」')
+}
+
+/// At most `limit` bytes of a text in lower case, with plain apostrophes and without markup.
+pub(super) fn plain(text: &str, limit: usize) -> String {
+    let mut plain = String::with_capacity(text.len().min(limit));
+    for c in cut(text, limit).chars() {
+        match c {
+            '’' | 'ʼ' | '`' | '‘' => plain.push('\''),
+            '*' | '_' | '#' | '>' | '~' | '\u{200B}' | '\u{FEFF}' => {}
+            '\t' | '\r' | '\u{A0}' | '\u{202F}' => plain.push(' '),
+            // Folding makes `ё` into `е`; the phrases hold both forms where it matters.
+            c => plain.push(fold(c)),
+        }
+    }
+    plain
+}
+
+/// `BasedGPT:`, `[CLASSIC]`, `assistant:`: a label before the answer proper, and what else
+/// comes before its first letter.
+fn without_label(text: &str) -> &str {
+    let text =
+        text.trim_start_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '[' | '(' | '"' | '«' | '“' | '「'));
+    let text = match text.strip_prefix(['[', '(']).and_then(|rest| rest.split_once([']', ')'])) {
+        Some((label, rest)) if label.len() <= 40 => rest.trim_start(),
+        _ => text,
+    };
+    match text.split_once(':') {
+        Some((label, rest)) if label.len() <= 24 && label.split(' ').count() <= 2 && !label.contains('\n') => {
+            rest.trim_start()
+        }
+        _ => text,
+    }
+}
+
+fn cut(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
+}

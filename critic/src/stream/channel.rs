@@ -1,0 +1,184 @@
+//! One channel of a stream: what every rule remembers of it.
+
+use super::{CARRY, Config, Lane, Piece, Ready, Sighting, Validator};
+use crate::rules::banned_terms::{BannedTerms, Found};
+use crate::rules::leaked_tokens;
+use crate::rules::repetition_loop::{Loop, Tracker};
+use crate::{Finding, Place};
+
+/// What is remembered of a channel.
+#[derive(Debug)]
+pub(super) struct Channel {
+    /// Follows circles; gone once one was told.
+    tracker: Option<Tracker>,
+    /// Follows JSON; gone once it was broken.
+    validator: Option<Validator>,
+    /// The end of what came: at most [`CARRY`] bytes.
+    tail: String,
+    /// Bytes that came.
+    bytes: usize,
+    /// Byte up to which marks and terms are told.
+    told: usize,
+    /// Marks that were seen.
+    marks: u32,
+    /// Terms were told already.
+    terms_told: bool,
+    probability: Option<Probability>,
+}
+
+/// An exponentially weighted mean of log-probabilities (Roberts, Technometrics 1959).
+#[derive(Debug, Default)]
+struct Probability {
+    mean: f32,
+    tokens: u32,
+}
+
+impl Channel {
+    pub(super) fn new(config: &Config, json: bool) -> Self {
+        Self {
+            tracker: config.repetition.then(Tracker::default),
+            validator: (config.json && json).then(Validator::default),
+            tail: String::new(),
+            bytes: 0,
+            told: 0,
+            marks: 0,
+            terms_told: false,
+            probability: config.probability.then(Probability::default),
+        }
+    }
+
+    /// Reads a piece by every rule; all must read it, the first that found something speaks.
+    pub(super) fn push(&mut self, ready: &Ready, piece: Piece<'_>) -> Option<Sighting> {
+        let place = place(&piece);
+        let repeated = self.repetition(&ready.config, place, piece.text);
+        let broken = self.json(place, piece.text);
+        let lost = self.probability(&ready.config, place, piece.logprob);
+        let marked = self.across(ready, place, piece);
+        self.bytes += piece.text.len();
+        repeated.or(broken).or(lost).or(marked)
+    }
+
+    fn repetition(&mut self, config: &Config, place: Place, text: &str) -> Option<Sighting> {
+        let mut found: Option<Loop> = None;
+        let is_loop = |met: Loop| {
+            let least = if met.has_letters { config.min_loop_bytes } else { config.min_loop_bytes_without_letters };
+            found = (met.rounds >= config.min_rounds && met.end - met.start >= least).then_some(met);
+            found.is_some()
+        };
+        self.tracker.as_mut()?.push(text, is_loop);
+        let found = found?;
+        self.tracker = None;
+        let message = format!("the answer says the same {} times over; say it once and go on", found.rounds);
+        let finding = Finding::new("repetition_loop", place, message).at(found.start..found.end);
+        Some(Sighting { finding, degenerate: true })
+    }
+
+    fn json(&mut self, place: Place, text: &str) -> Option<Sighting> {
+        let at = self.bytes + self.validator.as_mut()?.push(text).err()?;
+        self.validator = None;
+        let message = "this is no JSON from here on; answer with JSON and nothing else";
+        Some(Sighting { finding: Finding::new("invalid_json", place, message).at(at..at), degenerate: true })
+    }
+
+    fn probability(&mut self, config: &Config, place: Place, logprob: Option<f32>) -> Option<Sighting> {
+        // Some engines write -9999 or -inf for "not known".
+        let logprob = logprob.filter(|logprob| *logprob > -1000.0)?;
+        let probability = self.probability.as_mut()?;
+        probability.tokens = probability.tokens.saturating_add(1);
+        let weight = 2.0 / (probability.tokens.min(config.probability_tokens) as f32 + 1.0);
+        probability.mean += weight * (logprob - probability.mean);
+        if probability.tokens < config.probability_tokens || probability.mean >= config.min_mean_logprob {
+            return None;
+        }
+        self.probability = None;
+        let message = "the LLM lost itself here; write this part again, in plain words";
+        let finding = Finding::new("low_probability", place, message).at(self.bytes..self.bytes);
+        Some(Sighting { finding, degenerate: true })
+    }
+
+    /// Marks and terms, which may lie across the borders of pieces.
+    fn across(&mut self, ready: &Ready, place: Place, piece: Piece<'_>) -> Option<Sighting> {
+        let text = piece.text;
+        // Tool calls hold what they hold: marks there are the parser's business.
+        let marks = ready.config.leaked_tokens && !matches!(piece.lane, Lane::ToolArguments { .. });
+        let terms = ready.terms.as_ref().filter(|_| !self.terms_told);
+        if !marks && terms.is_none() {
+            return None;
+        }
+        // Nothing can end in this piece where nothing opened before and no closing byte came.
+        let dull =
+            terms.is_none() && memchr::memchr3(b'>', b']', b'\n', text.as_bytes()).is_none() && !text.contains(':');
+        if !dull {
+            let start = self.bytes - self.tail.len();
+            self.tail.push_str(text);
+            let marked = if marks { self.marks(&ready.config, place, start) } else { None };
+            let banned = terms.and_then(|terms| self.terms(terms, place, start));
+            self.trim();
+            return marked.or(banned);
+        }
+        self.tail.push_str(text);
+        self.trim();
+        None
+    }
+
+    /// Marks in the tail, whose first byte is byte `start` of the channel.
+    fn marks(&mut self, config: &Config, place: Place, start: usize) -> Option<Sighting> {
+        let mut first = None;
+        let mut from = self.told.saturating_sub(start);
+        while let Some(mark) = leaked_tokens::find_from(&self.tail, from) {
+            // `</s>` counts only at the very end, which a stream does not know.
+            from = mark.end;
+            self.told = start + mark.end;
+            if self.tail[mark.start..].starts_with("</s>") {
+                continue;
+            }
+            self.marks = self.marks.saturating_add(1);
+            first = first.or(Some(mark));
+        }
+        // One sighting for the first mark, one when there are too many.
+        let mark = first.filter(|_| self.marks == 1 || self.marks >= config.max_leaked_tokens)?;
+        let degenerate = self.marks >= config.max_leaked_tokens;
+        let message = format!("the answer holds a mark of the chat template ({}); leave it out", mark.family.as_str());
+        let finding = Finding::new("leaked_tokens", place, message).at(start + mark.start..start + mark.end);
+        Some(Sighting { finding, degenerate })
+    }
+
+    /// Terms in the tail that are not cut at its end.
+    fn terms(&mut self, terms: &BannedTerms, place: Place, start: usize) -> Option<Sighting> {
+        let mut first: Option<Found> = None;
+        let tail = &self.tail;
+        // At the head of the tail a word may be cut.
+        let cut = start > 0;
+        terms.find(tail, |found| {
+            let whole = found.end < tail.len() && (found.start > 0 || !cut);
+            if whole && first.as_ref().is_none_or(|first| found.start < first.start) {
+                first = Some(found);
+            }
+        });
+        let found = first?;
+        self.terms_told = true;
+        let mut finding = BannedTerms::finding(place, tail, &found);
+        finding.span = Some(start + found.start..start + found.end);
+        Some(Sighting { finding, degenerate: false })
+    }
+
+    fn trim(&mut self) {
+        // Cut rarely, so that a byte is not moved for every piece.
+        if self.tail.len() > 2 * CARRY {
+            let mut at = self.tail.len() - CARRY;
+            while !self.tail.is_char_boundary(at) {
+                at -= 1;
+            }
+            self.tail.drain(..at);
+        }
+    }
+}
+
+fn place(piece: &Piece<'_>) -> Place {
+    let choice = piece.choice;
+    match piece.lane {
+        Lane::Text => Place::Text { choice },
+        Lane::Reasoning => Place::Reasoning { choice },
+        Lane::ToolArguments { call } => Place::ToolCall { choice, call },
+    }
+}
