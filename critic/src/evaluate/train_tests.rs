@@ -44,7 +44,7 @@ impl Recipe for ByLength {
 
 fn cases() -> Vec<Labelled> {
     let one = |i: usize| {
-        let bad = i % 3 == 0;
+        let bad = i.is_multiple_of(3);
         let text = "x".repeat(if bad { 60 + i % 7 } else { 10 + i % 20 });
         Labelled::new(simple("q", Vec::new(), &text), bad).named(None, Some(format!("s{}", i / 2)))
     };
