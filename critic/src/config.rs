@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::Calibration;
 use crate::rules;
 use crate::{Critic, Questioner};
 
@@ -17,6 +18,18 @@ use crate::{Critic, Questioner};
 pub enum Config {
     /// Personal data and secrets that nobody gave.
     PersonalData(rules::personal_data::Config),
+}
+
+/// A critic under its name in a configuration file: its settings, and where its threshold came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Named {
+    /// The settings of its kind.
+    #[serde(flatten)]
+    pub settings: Config,
+    /// What `weir critic calibrate` wrote beside the threshold; people leave it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 /// A setting that cannot be.
@@ -59,5 +72,22 @@ impl Fault {
     /// A fault of that key.
     pub fn new(key: &'static str, problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { key, problem: problem.into(), cure: cure.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_critic_keeps_its_provenance_and_refuses_what_it_does_not_know() {
+        let calibration = Calibration { method: "f1".to_owned(), cases: 7, ..Calibration::default() };
+        let mut value = serde_json::json!({"kind": "personal_data", "allow_echo": false});
+        value["calibration"] = serde_json::to_value(&calibration).unwrap();
+        let named: Named = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(named.calibration, Some(calibration));
+        assert_eq!(serde_json::from_value::<Named>(serde_json::to_value(&named).unwrap()).unwrap(), named);
+        value["alow_echo"] = true.into();
+        assert!(serde_json::from_value::<Named>(value).unwrap_err().to_string().contains("alow_echo"));
     }
 }

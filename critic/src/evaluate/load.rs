@@ -246,7 +246,7 @@ fn cases(
     let source = row.get("source_id").and_then(ragtruth::id).and_then(|id| sources.get(&id));
     let is_wanted = |Filter { field, value }: &Filter| {
         let found = row.get(field).or_else(|| source.and_then(|source| source.get(field)));
-        found.is_some_and(|found| found.as_str().map_or_else(|| found.to_string() == *value, |text| text == value))
+        found.is_some_and(|found| found.as_str().unwrap_or(&found.to_string()) == value)
     };
     if !filters.iter().all(is_wanted) {
         return Ok(Vec::new());

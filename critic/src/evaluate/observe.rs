@@ -187,7 +187,11 @@ mod tests {
     #[test]
     fn marked_characters_are_counted_as_characters() {
         // "балл": the second letter is marked; the second and third should be.
-        let cases = [labelled("балл", Some(vec![2..6])), labelled("бё", Some(Vec::new())), labelled("e", None)];
+        let cases = [
+            labelled("балл", Some(std::iter::once(2..6).collect())),
+            labelled("бё", Some(Vec::new())),
+            labelled("e", None),
+        ];
         let mut done = Vec::new();
         let mut progress = |at, of| done.push((at, of));
         let mut watch = Watch { clock: &|| Duration::ZERO, progress: &mut progress };
