@@ -5,6 +5,7 @@
 //! the replies; who asks the engine is not their business.
 
 pub mod case;
+pub mod classify;
 pub mod config;
 pub mod personal_data;
 pub mod rules;
