@@ -7,6 +7,7 @@
 pub mod case;
 pub mod classify;
 pub mod config;
+pub mod models;
 pub mod personal_data;
 pub mod rules;
 pub mod verdict;

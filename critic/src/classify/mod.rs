@@ -8,6 +8,7 @@
 pub mod artefact;
 pub mod features;
 mod fit;
+pub mod phrases;
 mod quality;
 pub mod train;
 
