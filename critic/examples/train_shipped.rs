@@ -45,7 +45,7 @@ fn instruction_settings() -> Settings {
         shape: Shape { words: 3, ..Shape::default() },
         positive: Some("instruction".to_owned()),
         // One sentence of some thousand in documents speaks to a machine; rows say one of seven.
-        prior: Some(0.01),
+        prior: Some(0.03),
         ..Settings::default()
     }
 }

@@ -156,7 +156,7 @@ impl Toxicity {
         let classified = if self.config.allow.contains(&Family::Insult) && self.own.is_none() {
             0.0
         } else {
-            (2.0 * classifier.probability(text) - 1.0).max(0.0)
+            (10.0 * classifier.probability(text) - 9.0).max(0.0)
         };
         (1.0 - (1.0 - probability(&hits)) * (1.0 - classified), hits)
     }

@@ -31,6 +31,9 @@ const MAX_BYTES: usize = 256 << 10;
 /// Bytes of one sentence: what has no ends is cut.
 const MAX_SENTENCE_BYTES: usize = 1_000;
 
+/// Words that make a sentence.
+const SHORTEST_SENTENCE: usize = 4;
+
 /// What is judged, and how strictly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -181,7 +184,9 @@ fn rescale(score: f64, threshold: f64) -> f64 {
 fn passage_sentence(sentence: &str) -> Suspicion {
     let hits = PHRASES.find(sentence);
     let mut suspicion = suspicion(&hits, &[]);
-    let classified = INSTRUCTIONS.probability(sentence);
+    // Fewer words are a heading or a number of a list.
+    let is_sentence = sentence.unicode_words().nth(SHORTEST_SENTENCE - 1).is_some();
+    let classified = if is_sentence { INSTRUCTIONS.probability(sentence) } else { 0.0 };
     suspicion.score = 1.0 - (1.0 - suspicion.score) * (1.0 - classified);
     if hits.is_empty() {
         suspicion = Suspicion { family: "machine", start: 0, end: sentence.len(), ..suspicion };
