@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Calibration;
+use crate::models;
 use crate::rules;
 use crate::{Critic, Questioner};
 
@@ -18,6 +19,10 @@ use crate::{Critic, Questioner};
 pub enum Config {
     /// Personal data and secrets that nobody gave.
     PersonalData(rules::personal_data::Config),
+    /// Attempts to take over the LLM, in questions and in retrieved text.
+    PromptInjection(models::prompt_injection::Config),
+    /// Toxic text.
+    Toxicity(models::toxicity::Config),
 }
 
 /// A critic under its name in a configuration file: its settings, and where its threshold came from.
@@ -57,6 +62,8 @@ impl Config {
     pub fn faults(&self) -> Vec<Fault> {
         match self {
             Self::PersonalData(config) => config.faults(),
+            Self::PromptInjection(config) => config.faults(),
+            Self::Toxicity(config) => config.faults(),
         }
     }
 
@@ -64,6 +71,8 @@ impl Config {
     pub fn build(&self) -> Result<Built, String> {
         Ok(match self.clone() {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
+            Self::PromptInjection(config) => Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config))),
+            Self::Toxicity(config) => Built::Alone(Arc::new(models::toxicity::Toxicity::new(config)?)),
         })
     }
 }

@@ -5,8 +5,10 @@
 //! the replies; who asks the engine is not their business.
 
 pub mod case;
+pub mod classify;
 pub mod config;
 pub mod evaluate;
+pub mod models;
 pub mod personal_data;
 pub mod rules;
 pub mod verdict;
