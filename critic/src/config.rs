@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::grounding;
 use crate::rules;
 use crate::{Critic, Questioner};
 
@@ -17,6 +18,8 @@ use crate::{Critic, Questioner};
 pub enum Config {
     /// Personal data and secrets that nobody gave.
     PersonalData(rules::personal_data::Config),
+    /// Whether the answer rests on its context.
+    Grounding(grounding::Config),
 }
 
 /// A setting that cannot be.
@@ -44,6 +47,7 @@ impl Config {
     pub fn faults(&self) -> Vec<Fault> {
         match self {
             Self::PersonalData(config) => config.faults(),
+            Self::Grounding(config) => config.faults(),
         }
     }
 
@@ -51,6 +55,7 @@ impl Config {
     pub fn build(&self) -> Result<Built, String> {
         Ok(match self.clone() {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
+            Self::Grounding(config) => Built::Alone(Arc::new(grounding::Grounding::new(config)?)),
         })
     }
 }

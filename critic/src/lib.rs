@@ -6,6 +6,7 @@
 
 pub mod case;
 pub mod config;
+pub mod grounding;
 pub mod personal_data;
 pub mod rules;
 pub mod verdict;
