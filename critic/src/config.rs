@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Calibration;
 use crate::models;
+use crate::grounding;
 use crate::rules;
 use crate::{Critic, Questioner};
 
@@ -23,18 +24,8 @@ pub enum Config {
     PromptInjection(models::prompt_injection::Config),
     /// Toxic text.
     Toxicity(models::toxicity::Config),
-}
-
-/// A critic under its name in a configuration file: its settings, and where its threshold came from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Named {
-    /// The settings of its kind.
-    #[serde(flatten)]
-    pub settings: Config,
-    /// What `weir critic calibrate` wrote beside the threshold; people leave it alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calibration: Option<Calibration>,
+    /// Whether the answer rests on its context.
+    Grounding(grounding::Config),
 }
 
 /// A setting that cannot be.
@@ -64,6 +55,7 @@ impl Config {
             Self::PersonalData(config) => config.faults(),
             Self::PromptInjection(config) => config.faults(),
             Self::Toxicity(config) => config.faults(),
+            Self::Grounding(config) => config.faults(),
         }
     }
 
@@ -73,6 +65,7 @@ impl Config {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
             Self::PromptInjection(config) => Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config))),
             Self::Toxicity(config) => Built::Alone(Arc::new(models::toxicity::Toxicity::new(config)?)),
+            Self::Grounding(config) => Built::Alone(Arc::new(grounding::Grounding::new(config)?)),
         })
     }
 }
@@ -82,6 +75,18 @@ impl Fault {
     pub fn new(key: &'static str, problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { key, problem: problem.into(), cure: cure.into() }
     }
+}
+
+/// A critic under its name in a configuration file: its settings, and where its threshold came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Named {
+    /// The settings of its kind.
+    #[serde(flatten)]
+    pub settings: Config,
+    /// What `weir critic calibrate` wrote beside the threshold; people leave it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 #[cfg(test)]

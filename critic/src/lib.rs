@@ -9,6 +9,7 @@ pub mod classify;
 pub mod config;
 pub mod evaluate;
 pub mod models;
+pub mod grounding;
 pub mod personal_data;
 pub mod rules;
 pub mod verdict;

@@ -12,6 +12,7 @@ pub mod load;
 pub mod measure;
 pub mod observe;
 pub mod ragtruth;
+pub mod recipes;
 pub mod report;
 pub mod sets;
 pub mod split;

@@ -18,8 +18,8 @@ pub trait Recipe {
     fn kind(&self) -> &'static str;
 
     /// Fits the critic; errors say what to change about the cases. May split `cases` further,
-    /// by group, to stop early or to calibrate.
-    fn fit(&self, cases: &[Labelled], seed: u64, progress: &mut dyn FnMut(&str)) -> Result<Fitted, String>;
+    /// by group, to stop early or to calibrate. `progress` hears the share that is done.
+    fn fit(&self, cases: &[Labelled], seed: u64, progress: &mut dyn FnMut(f64)) -> Result<Fitted, String>;
 
     /// The critic that an artefact of this kind holds, to compare with it.
     fn open(&self, artefact: &[u8]) -> Result<Arc<dyn Critic>, String>;
@@ -30,6 +30,8 @@ pub trait Recipe {
 pub struct Fitted {
     /// What is written to a file, and read by the critic's settings.
     pub artefact: Vec<u8>,
+    /// SHA-256 of it, in hexadecimal digits.
+    pub checksum: String,
     /// The critic that reads it.
     pub critic: Arc<dyn Critic>,
     /// For the card: what was fitted, with which settings; one line each.
@@ -87,7 +89,7 @@ pub fn train(
     old: Option<&dyn Critic>,
     plan: Plan,
     watch: &mut Watch<'_>,
-    step: &mut dyn FnMut(&str),
+    step: &mut dyn FnMut(f64),
 ) -> Result<Trained, String> {
     let (learn, held) = hold_out(cases, plan.held_out, plan.seed);
     let has_both = |cases: &[Labelled]| cases.iter().any(|case| case.bad) && cases.iter().any(|case| !case.bad);
@@ -102,14 +104,14 @@ pub fn train(
 }
 
 /// The card that stands beside an artefact, in Markdown: what it is, from what, how good.
-pub fn card(recipe: &dyn Recipe, trained: &Trained, origin: &Origin, plan: Plan, checksum: &str) -> String {
+pub fn card(recipe: &dyn Recipe, trained: &Trained, origin: &Origin, plan: Plan) -> String {
     let Trained { fitted, evaluation, comparison, learned_from } = trained;
     let mut text = format!("# A {} critic\n\n", recipe.kind());
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "- {name}: {value}");
     };
     line("Version", fitted.critic.version().to_owned());
-    line("BLAKE3 of the artefact", checksum.to_owned());
+    line("SHA-256 of the artefact", fitted.checksum.clone());
     line("Learned from", format!("{learned_from} cases of {}", origin.files.join(", ")));
     line("BLAKE3 of the cases", origin.digest.clone());
     line(

@@ -29,12 +29,12 @@ impl Recipe for ByLength {
     fn kind(&self) -> &'static str {
         "length"
     }
-    fn fit(&self, cases: &[Labelled], _: u64, progress: &mut dyn FnMut(&str)) -> Result<Fitted, String> {
-        progress("counting");
+    fn fit(&self, cases: &[Labelled], _: u64, progress: &mut dyn FnMut(f64)) -> Result<Fitted, String> {
+        progress(0.5);
         let lengths = |bad: bool| cases.iter().filter(move |c| c.bad == bad).map(|c| c.case.answers[0].text.len());
         let cut = (lengths(false).max().unwrap_or(0) + lengths(true).min().unwrap_or(0)) / 2;
         let notes = vec![format!("cut at {cut} bytes")];
-        Ok(Fitted { artefact: vec![cut as u8], critic: self.open(&[cut as u8])?, notes })
+        Ok(Fitted { artefact: vec![cut as u8], checksum: "c1".to_owned(), critic: self.open(&[cut as u8])?, notes })
     }
     fn open(&self, artefact: &[u8]) -> Result<Arc<dyn Critic>, String> {
         let cut = artefact.first().ok_or("the artefact is empty")?;
@@ -68,7 +68,7 @@ fn a_new_critic_is_measured_where_it_did_not_learn_and_may_replace_a_poor_one() 
     assert_eq!(again.fitted.artefact, found.fitted.artefact);
     assert!(again.may_replace() && again.comparison.is_none());
     let origin = Origin { files: vec!["a.jsonl".to_owned()], digest: "d1".to_owned() };
-    let text = card(&ByLength, &found, &origin, Plan::default(), "c1");
+    let text = card(&ByLength, &found, &origin, Plan::default());
     for said in ["length-1", "c1", "d1", "a.jsonl", "AUROC | 1.000", "Conclusion: better", "Fit: cut at"] {
         assert!(text.contains(said), "{said}: {text}");
     }

@@ -45,6 +45,14 @@ impl Chosen {
         }
     }
 
+    /// The same critic with another threshold.
+    pub(super) fn at(&self, threshold: f64) -> Result<Self, String> {
+        let mut settings = serde_json::to_value(&self.settings).map_err(|error| error.to_string())?;
+        settings["threshold"] = Value::from(threshold);
+        let no_threshold = |problem| format!("critic {}: {problem}; this kind has no threshold to choose", self.name);
+        Self::new(&self.name, parsed("settings", settings).map_err(no_threshold)?.settings)
+    }
+
     fn new(name: &str, settings: Config) -> Result<Self, String> {
         let fault = |fault: &weir_critic::config::Fault| format!("{name}.{} {}; {}", fault.key, fault.problem, fault.cure);
         let faults: Vec<String> = settings.faults().iter().map(fault).collect();

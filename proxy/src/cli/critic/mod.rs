@@ -207,9 +207,11 @@ fn run_calibrate(command: &Calibrate) -> Done {
     let settings = Settings { prior: command.prior, seed: command.data.seed };
     let found = calibrate(critic.version(), &loaded.digest, &observed, goal, settings);
     match found.map_err(|error| error.to_string())? {
-        Calibrated::Threshold { threshold, calibration } => {
+        Calibrated::Threshold { threshold, mut calibration } => {
             // Seven digits are more than any data decide, and are read more easily.
             let threshold = (threshold * 1e7).round() / 1e7;
+            // The version that will judge: for some kinds it changes with the threshold.
+            calibration.critic = critic.at(threshold)?.version().to_owned();
             let written = match &command.selection.config {
                 Some(file) if !command.dry_run => {
                     config_file::write_threshold(file, &critic.name, threshold, &calibration)?;
