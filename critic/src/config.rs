@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::Calibration;
-use crate::models;
 use crate::grounding;
+use crate::models;
 use crate::rules;
 use crate::{Critic, Questioner};
 
@@ -63,7 +63,9 @@ impl Config {
     pub fn build(&self) -> Result<Built, String> {
         Ok(match self.clone() {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
-            Self::PromptInjection(config) => Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config))),
+            Self::PromptInjection(config) => {
+                Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config)))
+            }
             Self::Toxicity(config) => Built::Alone(Arc::new(models::toxicity::Toxicity::new(config)?)),
             Self::Grounding(config) => Built::Alone(Arc::new(grounding::Grounding::new(config)?)),
         })

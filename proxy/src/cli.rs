@@ -3,7 +3,7 @@
 //! Flags are the strongest layer of the configuration and nothing else: each becomes an
 //! override of a key, so a flag is checked and explained like the key it sets.
 
-mod critic;
+pub mod critic;
 
 use std::io::Write;
 use std::path::PathBuf;

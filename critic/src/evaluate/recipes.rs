@@ -52,7 +52,8 @@ impl Recipe for GroundingRecipe {
         let told = std::cell::RefCell::new(progress);
         let artefact = train_grounding(&examples, &settings, &|share| (*told.borrow_mut())(share))?;
         let bytes = artefact.to_bytes()?;
-        let notes = vec![format!("gradient-boosted trees over alignment features, for a share of bad of {prevalence:.3}")];
+        let notes =
+            vec![format!("gradient-boosted trees over alignment features, for a share of bad of {prevalence:.3}")];
         Ok(Fitted { critic: self.open(&bytes)?, checksum: checksum(&bytes), artefact: bytes, notes })
     }
 

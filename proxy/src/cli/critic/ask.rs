@@ -47,7 +47,8 @@ impl Engine {
             return Err(format!("critic {critic} asks an LLM; name it with --engine URL and --model MODEL"));
         };
         let base = url.trim_end_matches('/').trim_end_matches("/v1");
-        let uri: http::Uri = format!("{base}/v1/chat/completions").parse().map_err(|error| format!("--engine {url}: {error}"))?;
+        let uri: http::Uri =
+            format!("{base}/v1/chat/completions").parse().map_err(|error| format!("--engine {url}: {error}"))?;
         if uri.scheme_str() != Some("http") || uri.authority().is_none() {
             return Err(format!("--engine {url}: give an address as in http://localhost:8000"));
         }
@@ -86,7 +87,8 @@ impl Asker {
     async fn post(&self, body: String) -> Result<Bytes, String> {
         let authority = self.uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         let port = self.uri.port_u16().unwrap_or(80);
-        let stream = tokio::net::TcpStream::connect((self.uri.host().unwrap_or_default().trim_matches(['[', ']']), port)).await;
+        let stream =
+            tokio::net::TcpStream::connect((self.uri.host().unwrap_or_default().trim_matches(['[', ']']), port)).await;
         let stream = stream.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let (mut sender, connection) =
@@ -166,7 +168,8 @@ mod tests {
 
     #[test]
     fn an_engine_must_be_named_and_be_an_address() {
-        let engine = |url: Option<&str>| Engine { url: url.map(str::to_owned), model: Some("m".to_owned()), key_env: None };
+        let engine =
+            |url: Option<&str>| Engine { url: url.map(str::to_owned), model: Some("m".to_owned()), key_env: None };
         let error = |url| engine(url).asker("judge").err().unwrap_or_default();
         assert!(error(None).contains("--engine URL and --model MODEL"));
         assert!(error(Some("localhost:1")).contains("http://localhost:8000"), "{}", error(Some("localhost:1")));

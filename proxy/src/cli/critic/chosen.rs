@@ -54,7 +54,8 @@ impl Chosen {
     }
 
     fn new(name: &str, settings: Config) -> Result<Self, String> {
-        let fault = |fault: &weir_critic::config::Fault| format!("{name}.{} {}; {}", fault.key, fault.problem, fault.cure);
+        let fault =
+            |fault: &weir_critic::config::Fault| format!("{name}.{} {}; {}", fault.key, fault.problem, fault.cure);
         let faults: Vec<String> = settings.faults().iter().map(fault).collect();
         if !faults.is_empty() {
             return Err(faults.join("\n"));
@@ -162,7 +163,8 @@ pub(super) fn list(config: Option<&Path>, json: bool) -> Result<String, String> 
     }
     let kinds = kinds();
     if json {
-        let kinds: Vec<Value> = kinds.iter().map(|(kind, judges)| serde_json::json!({ "kind": kind, "judges": judges })).collect();
+        let kinds: Vec<Value> =
+            kinds.iter().map(|(kind, judges)| serde_json::json!({ "kind": kind, "judges": judges })).collect();
         return Ok(format!("{:#}\n", serde_json::json!({ "kinds": kinds, "critics": named })));
     }
     let width = kinds.iter().map(|(kind, _)| kind.len()).max().unwrap_or(0);

@@ -53,7 +53,9 @@ fn with_threshold(text: &str, name: &str, threshold: f64, from: &Calibration) ->
     let text = document.to_string();
     let whole: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
     let critic = whole["critics"][name].clone();
-    critic.try_into::<Named>().map_err(|error| format!("critics.{name}: {error}; this kind has no threshold to choose"))?;
+    critic
+        .try_into::<Named>()
+        .map_err(|error| format!("critics.{name}: {error}; this kind has no threshold to choose"))?;
     Ok(text)
 }
 
@@ -90,7 +92,13 @@ mod tests {
     use super::*;
 
     fn calibration() -> Calibration {
-        Calibration { method: "f1".to_owned(), data: "d".to_owned(), cases: 7, f1: Some(0.123_456_789), ..Calibration::default() }
+        Calibration {
+            method: "f1".to_owned(),
+            data: "d".to_owned(),
+            cases: 7,
+            f1: Some(0.123_456_789),
+            ..Calibration::default()
+        }
     }
 
     #[test]

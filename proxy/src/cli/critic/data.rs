@@ -48,7 +48,8 @@ fn filter(text: &str) -> Result<Filter, String> {
 impl Data {
     /// Reads all files.
     pub(super) fn load(&self) -> Result<Loaded, String> {
-        let format = Format::ALL.into_iter().find(|(word, _)| *word == self.format).map_or(Format::Auto, |known| known.1);
+        let format =
+            Format::ALL.into_iter().find(|(word, _)| *word == self.format).map_or(Format::Auto, |known| known.1);
         let files = with_sources(&self.files);
         let mut digest = blake3::Hasher::new();
         let mut inputs = Vec::new();
@@ -96,9 +97,11 @@ mod tests {
 
     #[test]
     fn a_limit_draws_whole_source_texts_whatever_their_order() {
-        let case = |i: usize| Labelled::new(Case::default(), false).named(Some(i.to_string()), Some(format!("g{}", i % 20)));
+        let case =
+            |i: usize| Labelled::new(Case::default(), false).named(Some(i.to_string()), Some(format!("g{}", i % 20)));
         let cases: Vec<Labelled> = (0..100).map(case).collect();
-        let groups = |cases: &[Labelled]| cases.iter().map(|case| case.group.clone()).collect::<std::collections::BTreeSet<_>>();
+        let groups =
+            |cases: &[Labelled]| cases.iter().map(|case| case.group.clone()).collect::<std::collections::BTreeSet<_>>();
         let some = drawn(cases.clone(), 25, 1);
         assert_eq!((some.len(), groups(&some).len()), (25, 5));
         let backwards: Vec<Labelled> = cases.iter().rev().cloned().collect();

@@ -40,12 +40,6 @@ impl Progress {
         };
     }
 
-    /// Says what is being done.
-    pub(super) fn say(&self, what: &str) {
-        let clear = if self.is_terminal { "\r\x1b[2K" } else { "" };
-        let _ = writeln!(std::io::stderr(), "{clear}{}: {what}", self.name);
-    }
-
     /// Takes the bar away.
     pub(super) fn end(&self) {
         if self.is_terminal {

@@ -31,7 +31,11 @@ pub(super) fn evaluation(name: &str, found: &Evaluation, against: Option<(&str, 
         let _ = writeln!(text, "{name:<18} {}", shown(&figure));
     }
     if let Some(spans) = found.spans {
-        let _ = writeln!(text, "{:<18} {:.3}  precision {:.3}, recall {:.3}", "span F1", spans.f1, spans.precision, spans.recall);
+        let _ = writeln!(
+            text,
+            "{:<18} {:.3}  precision {:.3}, recall {:.3}",
+            "span F1", spans.f1, spans.precision, spans.recall
+        );
     }
     let cost = found.cost;
     let _ = writeln!(text, "{:<18} {:.0} µs median, {:.0} µs p99", "CPU per case", cost.cpu_us_p50, cost.cpu_us_p99);
@@ -85,7 +89,9 @@ pub(super) fn calibration(
     if let (Some(precision), Some(recall), Some(f1)) = (from.precision, from.recall, from.f1) {
         let _ = writeln!(text, "expected on other cases: precision {precision:.3}, recall {recall:.3}, F1 {f1:.3}");
     }
-    if let (Some(alpha), Some(delta), Some(limit), Some(n)) = (from.alpha, from.delta, from.passed_bad_limit, from.certified_on) {
+    if let (Some(alpha), Some(delta), Some(limit), Some(n)) =
+        (from.alpha, from.delta, from.passed_bad_limit, from.certified_on)
+    {
         let _ = writeln!(
             text,
             "certified: at most {:.2} % of what passes is bad (limit asked for {:.2} %), confidence {:.1} %, on {n} independent cases",
@@ -117,7 +123,9 @@ pub(super) fn unreachable(alpha: f64, delta: f64, risk: f64, least_escalated: f6
     if least_escalated > 0.0 {
         let _ = writeln!(text, "at least {:.1} % must go to people, however good the critic", 100.0 * least_escalated);
     } else {
-        text.push_str("the cases are too few or the critic ranks them too poorly; give more cases, or a larger --alpha\n");
+        text.push_str(
+            "the cases are too few or the critic ranks them too poorly; give more cases, or a larger --alpha\n",
+        );
     }
     text
 }

@@ -116,7 +116,8 @@ pub(super) fn run(command: &Train) -> Done {
         replace(&command.output, &trained.fitted.artefact)?;
         replace(&card_of(&command.output), card.as_bytes())?;
     }
-    let printed = if command.json { as_json(command, &trained, is_written) } else { shown(command, &trained, &old, is_written) };
+    let printed =
+        if command.json { as_json(command, &trained, is_written) } else { shown(command, &trained, &old, is_written) };
     Ok((printed, if is_written { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
 }
 
@@ -151,7 +152,11 @@ fn shown(command: &Train, trained: &Trained, old: &Option<(PathBuf, Vec<u8>)>, i
     let mut printed = format!("learned from {} cases; on those held out:\n\n", trained.learned_from);
     let name = format!("{:?}", command.kind).to_lowercase();
     let against = old.as_ref().map(|(file, _)| file.display().to_string());
-    printed.push_str(&text::evaluation(&name, &trained.evaluation, against.as_deref().zip(trained.comparison.as_ref())));
+    printed.push_str(&text::evaluation(
+        &name,
+        &trained.evaluation,
+        against.as_deref().zip(trained.comparison.as_ref()),
+    ));
     let file = command.output.display();
     printed.push_str(&match is_written {
         true => format!("\nwritten to {file}, its card beside it\nsha256 = \"{}\"\n", trained.fitted.checksum),
