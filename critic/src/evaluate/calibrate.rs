@@ -172,22 +172,16 @@ pub fn calibrate(
     };
     let (threshold, learned) = match goal {
         Goal::Certified { alpha, delta } => {
-            let alone = one_of_each(&cases, settings.seed);
-            if settings.prior.is_some() || cases.iter().any(|case| case.weight != 1.0) {
+            let is_as_traffic = settings.prior.is_none() && cases.iter().all(|case| case.weight == 1.0);
+            if !is_as_traffic {
                 let why = "a certificate needs cases as frequent as in traffic; leave out the prior and the weights";
                 return Err(CannotCalibrate(why.to_owned()));
             }
-            let Certificate::Certified { threshold, limit, .. } = certified(&alone, Promise { alpha, delta }, STEPS)
-            else {
-                let risk = alone.iter().filter(|case| case.bad).count() as f64 / alone.len() as f64;
-                let least_escalated = least_escalated(risk, alpha);
-                return Ok(Calibrated::Unreachable { risk, least_escalated, cases: alone.len() });
-            };
-            calibration.alpha = Some(alpha);
-            calibration.delta = Some(delta);
-            calibration.certified_on = Some(alone.len() as u64);
-            calibration.passed_bad_limit = Some(limit);
-            (threshold, alone)
+            let alone = one_of_each(&cases, settings.seed);
+            match certify(&alone, Promise { alpha, delta }, &mut calibration) {
+                Ok(threshold) => (threshold, alone),
+                Err(unreachable) => return Ok(unreachable),
+            }
         }
         Goal::Cost { .. } | Goal::F1 => {
             let weighted = settings.prior.and_then(|prior| at_prior(&cases, prior)).unwrap_or(cases);
@@ -200,14 +194,33 @@ pub fn calibrate(
             (chosen.threshold, weighted)
         }
     };
+    expect(&mut calibration, &learned, threshold, goal);
+    Ok(Calibrated::Threshold { threshold, calibration: Box::new(calibration) })
+}
+
+/// The certified threshold of independent cases, noted; or that there is none.
+fn certify(alone: &[Scored], promise: Promise, calibration: &mut Calibration) -> Result<f64, Calibrated> {
+    let Certificate::Certified { threshold, limit, .. } = certified(alone, promise, STEPS) else {
+        let risk = alone.iter().filter(|case| case.bad).count() as f64 / alone.len() as f64;
+        let least_escalated = least_escalated(risk, promise.alpha);
+        return Err(Calibrated::Unreachable { risk, least_escalated, cases: alone.len() });
+    };
+    calibration.alpha = Some(promise.alpha);
+    calibration.delta = Some(promise.delta);
+    calibration.certified_on = Some(alone.len() as u64);
+    calibration.passed_bad_limit = Some(limit);
+    Ok(threshold)
+}
+
+/// Notes what is to be expected of the threshold.
+fn expect(calibration: &mut Calibration, learned: &[Scored], threshold: f64, goal: Goal) {
     let all: f64 = learned.iter().map(|case| case.weight).sum();
     let failed: f64 = learned.iter().filter(|case| case.score >= threshold).map(|case| case.weight).sum();
     calibration.failed_share = failed / all;
-    let expected = crossed(&learned, goal, settings.seed);
+    let expected = crossed(learned, goal, calibration.seed);
     calibration.precision = expected.precision();
     calibration.recall = expected.recall();
     calibration.f1 = expected.f1();
-    Ok(Calibrated::Threshold { threshold, calibration: Box::new(calibration) })
 }
 
 /// Judged cases with a score of both classes.

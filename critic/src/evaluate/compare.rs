@@ -9,7 +9,8 @@ use weir_stats::confusion::Confusion;
 use weir_stats::paired::{clustered, mcnemar_mid_p};
 use weir_stats::ranking::{Scored, auroc_difference};
 
-use super::measure::{Figure, scored};
+use super::figures::Figure;
+use super::measure::scored;
 use super::observe::Observed;
 use crate::Outcome;
 

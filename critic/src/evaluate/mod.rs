@@ -7,6 +7,7 @@
 
 pub mod calibrate;
 pub mod compare;
+pub mod figures;
 pub mod labelled;
 pub mod load;
 pub mod measure;
@@ -20,9 +21,10 @@ pub mod train;
 
 pub use calibrate::{Calibration, Goal, calibrate};
 pub use compare::{Comparison, compare};
+pub use figures::{Evaluation, Figure};
 pub use labelled::Labelled;
 pub use load::{BadLine, Filter, Format, Input, LoadError, load};
-pub use measure::{Evaluation, Figure, Settings, measure};
+pub use measure::{Settings, measure};
 pub use observe::{Judge, Observed, Watch, observe};
 
 /// Judges every case and measures the judgements.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::compare::{Comparison, Conclusion, compare};
+use super::figures::{Evaluation, Figure};
 use super::labelled::Labelled;
-use super::measure::{Evaluation, Figure, Settings, measure};
+use super::measure::{Settings, measure};
 use super::observe::{Judge, Watch, observe};
 use super::split::hold_out;
 use crate::Critic;

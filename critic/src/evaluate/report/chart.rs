@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use crate::evaluate::measure::{Evaluation, Table};
+use crate::evaluate::figures::{Evaluation, Table};
 
 /// Size of a picture.
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 250.0;
 /// Where its axes stand.
-const LEFT: f64 = 38.0;
+const LEFT: f64 = 46.0;
 const TOP: f64 = 8.0;
 const RIGHT: f64 = 350.0;
 const BOTTOM: f64 = 214.0;

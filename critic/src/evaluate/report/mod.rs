@@ -8,7 +8,7 @@ mod chart;
 use std::fmt::Write as _;
 
 use super::compare::Comparison;
-use super::measure::{Evaluation, Figure};
+use super::figures::{Evaluation, Figure};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -46,7 +46,7 @@ pub fn html(report: &Report<'_>) -> String {
     if !found.slices.is_empty() {
         add(slices(found));
     }
-    add(format!("<div class=\"two\">{}{}</div>", costs(found), origin(report)));
+    add(origin(report));
     page.push_str("</main></body></html>\n");
     page
 }
@@ -126,7 +126,7 @@ fn charts(found: &Evaluation) -> String {
                    <i style=\"background:var(--bad)\"></i>bad</span>";
         add("Scores", key, chart::histogram(found));
     }
-    text + "</div>"
+    text + &costs(found) + "</div>"
 }
 
 fn compared(old: &str, found: &Comparison) -> String {
