@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::Calibration;
 use crate::{Critic, Questioner};
-use crate::{judge, reference, rules, verifiers};
+use crate::{grounding, judge, models, reference, rules, verifiers};
 
 /// Settings of one critic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +56,12 @@ pub enum Config {
     UnsupportedLinks(rules::unsupported_links::Config),
     /// Numbers that the context does not hold.
     UnsupportedNumbers(rules::unsupported_numbers::Config),
+    /// Attempts to take over the LLM, in questions and in retrieved text.
+    PromptInjection(models::prompt_injection::Config),
+    /// Toxic text.
+    Toxicity(models::toxicity::Config),
+    /// Whether the answer rests on its context.
+    Grounding(grounding::Config),
 }
 
 /// A setting that cannot be.
@@ -101,6 +108,9 @@ impl Config {
             Self::Truncated(config) => config.faults(),
             Self::UnsupportedLinks(config) => config.faults(),
             Self::UnsupportedNumbers(config) => config.faults(),
+            Self::PromptInjection(config) => config.faults(),
+            Self::Toxicity(config) => config.faults(),
+            Self::Grounding(config) => config.faults(),
         }
     }
 
@@ -133,6 +143,11 @@ impl Config {
             Self::UnsupportedNumbers(config) => {
                 Built::Alone(Arc::new(rules::unsupported_numbers::UnsupportedNumbers::new(config)))
             }
+            Self::PromptInjection(config) => {
+                Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config)))
+            }
+            Self::Toxicity(config) => Built::Alone(Arc::new(models::toxicity::Toxicity::new(config)?)),
+            Self::Grounding(config) => Built::Alone(Arc::new(grounding::Grounding::new(config)?)),
         })
     }
 }
@@ -141,5 +156,34 @@ impl Fault {
     /// A fault of that key.
     pub fn new(key: &'static str, problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { key, problem: problem.into(), cure: cure.into() }
+    }
+}
+
+/// A critic under its name in a configuration file: its settings, and where its threshold came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Named {
+    /// The settings of its kind.
+    #[serde(flatten)]
+    pub settings: Config,
+    /// What `weir critic calibrate` wrote beside the threshold; people leave it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_critic_keeps_its_provenance_and_refuses_what_it_does_not_know() {
+        let calibration = Calibration { method: "f1".to_owned(), cases: 7, ..Calibration::default() };
+        let mut value = serde_json::json!({"kind": "personal_data", "allow_echo": false});
+        value["calibration"] = serde_json::to_value(&calibration).unwrap();
+        let named: Named = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(named.calibration, Some(calibration));
+        assert_eq!(serde_json::from_value::<Named>(serde_json::to_value(&named).unwrap()).unwrap(), named);
+        value["alow_echo"] = true.into();
+        assert!(serde_json::from_value::<Named>(value).unwrap_err().to_string().contains("alow_echo"));
     }
 }

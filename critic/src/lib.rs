@@ -5,9 +5,13 @@
 //! the replies; who asks the engine is not their business.
 
 pub mod case;
+pub mod classify;
 pub mod config;
 pub mod critique;
+pub mod evaluate;
+pub mod grounding;
 pub mod judge;
+pub mod models;
 pub mod panel;
 pub mod personal_data;
 pub mod reference;

@@ -3,6 +3,8 @@
 //! Flags are the strongest layer of the configuration and nothing else: each becomes an
 //! override of a key, so a flag is checked and explained like the key it sets.
 
+pub mod critic;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +36,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measure, calibrate and train critics on labelled cases.
+    #[command(subcommand)]
+    Critic(critic::Command),
     /// Make an API key for a tenant: the key for the client, its hash for the configuration.
     Key,
     /// Print the reference of all configuration keys as Markdown.
@@ -119,6 +124,7 @@ pub fn run(cli: Cli, programs: Programs) -> ExitCode {
             let text = if json { format!("{:#}\n", as_json(&report)) } else { format!("{report}\n") };
             print(&text, if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Critic(command) => critic::run(command),
         Command::Key => key(),
         Command::ConfigReference { schema } => print(&reference(schema), ExitCode::SUCCESS),
     }

@@ -99,6 +99,108 @@ async fn without_a_store_it_serves_keeps_records_on_disk_and_says_what_is_missin
     assert_eq!(client.post(CHAT, PLAIN).await.unwrap().status(), 200);
 }
 
+/// Answers that toxicity is told by, each from a source of its own.
+fn labelled(count: usize) -> String {
+    let one = |i: usize| {
+        let (answer, label) = match i % 3 {
+            0 => (format!("You are a stupid worthless idiot, number {i}."), "bad"),
+            _ => (format!("Water boils at a hundred degrees, note {i}."), "good"),
+        };
+        format!("{{\"question\": \"q\", \"answer\": \"{answer}\", \"label\": \"{label}\", \"source_id\": \"s{i}\"}}\n")
+    };
+    (0..count).map(one).collect()
+}
+
+#[tokio::test]
+async fn a_critic_is_measured_calibrated_and_its_threshold_written_with_its_provenance() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, config, report) = (path("cases.jsonl"), path("weir.toml"), path("report.html"));
+    std::fs::write(&data, labelled(90)).unwrap();
+    std::fs::write(&config, "# ours\n[critics.rude] # all routes\nkind = \"toxicity\"\nthreshold = 0.9 # by hand\n")
+        .unwrap();
+    let of_rude = ["--critic", "rude", "--config", &config, "--data", &data, "--json"];
+    let eval = run(&[&["critic", "eval", "--report", &report], &of_rude[..]].concat()).await;
+    assert!(eval.status.success(), "{}", text(&eval.stderr));
+    let told: Value = serde_json::from_slice(&eval.stdout).expect("--json prints JSON");
+    assert_eq!((&told["evaluation"]["judged"], &told["evaluation"]["bad"]), (&90.into(), &30.into()));
+    assert!(told["evaluation"]["auroc"]["low"].is_number() && told["evaluation"]["cost"]["cpu_us_p50"].is_number());
+    assert!(std::fs::read_to_string(&report).unwrap().contains("<h2>Reliability"));
+
+    let dry = run(&[&["critic", "calibrate", "--dry-run"], &of_rude[..]].concat()).await;
+    assert!(dry.status.success() && std::fs::read_to_string(&config).unwrap().contains("0.9 # by hand"));
+    let done = run(&[&["critic", "calibrate", "--goal", "cost", "--miss-cost", "5"], &of_rude[..]].concat()).await;
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let told: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let written = std::fs::read_to_string(&config).unwrap();
+    assert!(written.starts_with("# ours\n[critics.rude] # all routes\n") && written.contains("# by hand"), "{written}");
+    for said in ["[critics.rude.calibration]", "method = \"cost\"", "miss_cost = 5.0", "cases = 90", "seed = 1"] {
+        assert!(written.contains(said), "{said}: {written}");
+    }
+    assert!(written.contains(&format!("threshold = {}", told["threshold"])), "{written}");
+    let list = run(&["critic", "list", "--config", &config, "--json"]).await;
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(list["critics"][0]["calibration"]["method"], "cost");
+    assert_eq!(list["critics"][0]["calibrated_on_another_version"], false);
+}
+
+#[tokio::test]
+async fn what_cannot_be_certified_is_said_with_the_share_for_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("cases.jsonl");
+    let data = data.to_str().unwrap();
+    std::fs::write(data, labelled(60)).unwrap();
+    let line = ["critic", "calibrate", "--kind", "toxicity", "--goal", "certified", "--alpha", "0.001", "--data", data];
+    let refused = run(&line).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stdout);
+    assert!(
+        said.contains("no threshold can be certified") && said.contains("at least 33.3 % must go to people"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_trained_classifier_stands_beside_its_card_and_is_made_again_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, one, other) = (path("cases.jsonl"), path("one.weircls"), path("other.weircls"));
+    std::fs::write(&data, labelled(300)).unwrap();
+    for output in [&one, &other] {
+        let line = ["critic", "train", "classifier", "--data", &data, "--output", output, "--json"];
+        let trained = run(&line).await;
+        assert!(trained.status.success(), "{}", text(&trained.stderr));
+        let told: Value = serde_json::from_slice(&trained.stdout).unwrap();
+        assert_eq!(told["comparison"], Value::Null);
+        let card = std::fs::read_to_string(format!("{output}.md")).unwrap();
+        assert!(card.contains(told["sha256"].as_str().unwrap()) && card.contains("cases.jsonl"), "{card}");
+    }
+    assert_eq!(std::fs::read(&one).unwrap(), std::fs::read(&other).unwrap());
+    let again = run(&["critic", "train", "classifier", "--data", &data, "--output", &one, "--json"]).await;
+    let told: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(told["comparison"]["conclusion"], "undecided", "it is not better than itself");
+}
+
+#[tokio::test]
+async fn bad_cases_and_unknown_critics_are_told_with_what_to_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (data, config) = (path("cases.jsonl"), path("weir.toml"));
+    std::fs::write(&data, "{\"answer\": \"a\", \"label\": 1}\n{\"answer\": \"a\", \"label\": 4}\n").unwrap();
+    std::fs::write(&config, "[critics.rude]\nkind = \"toxicity\"\n").unwrap();
+    let table: [(&[&str], &str); 4] = [
+        (&["--kind", "toxicity", "--data", &data], "cases.jsonl:2: the label 4 is neither 0 (good) nor 1 (bad)"),
+        (&["--kind", "toxic", "--data", &data], "toxicity"),
+        (&["--critic", "polite", "--config", &config, "--data", &data], "it names rude"),
+        (&["--kind", "toxicity", "--set", "treshold=0.1", "--data", &data], "treshold"),
+    ];
+    for (line, said) in table {
+        let failed = run(&[&["critic", "eval"], line].concat()).await;
+        assert_eq!(failed.status.code(), Some(1));
+        assert!(text(&failed.stderr).contains(said), "{said}: {}", text(&failed.stderr));
+    }
+}
+
 fn bytes_in(folder: &std::path::Path) -> u64 {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     files.filter_map(|file| file.metadata().ok()).filter(std::fs::Metadata::is_file).map(|file| file.len()).sum()

@@ -1,5 +1,7 @@
 //! Confidence intervals for shares.
 
+use crate::beta;
+
 /// Two-sided standard normal quantile of 95 per cent confidence.
 pub const Z_95: f64 = 1.959_963_984_540_054;
 
@@ -34,6 +36,25 @@ pub fn wilson(successes: u64, n: u64, z: f64) -> Interval {
     Interval { low, high }
 }
 
+/// The exact interval of Clopper and Pearson: it holds the true share with at least that
+/// `confidence`, as in .95, whatever the share. No trials say nothing: [0, 1].
+///
+/// Source: C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits
+/// illustrated in the case of the binomial", Biometrika 26 (1934).
+pub fn clopper_pearson(successes: u64, n: u64, confidence: f64) -> Interval {
+    let outside = (1.0 - confidence) / 2.0;
+    let low = 1.0 - exact_upper_limit(n - successes.min(n), n, outside);
+    Interval { low, high: exact_upper_limit(successes, n, outside) }
+}
+
+/// The one-sided exact limit: the share is above it with a chance of at most `delta`.
+pub fn exact_upper_limit(successes: u64, n: u64, delta: f64) -> f64 {
+    if successes >= n {
+        return 1.0;
+    }
+    beta::quantile(successes as f64 + 1.0, (n - successes) as f64, 1.0 - delta)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +81,21 @@ mod tests {
             }
         }
         assert_eq!(wilson(0, 0, Z_95), Interval { low: 0.0, high: 1.0 });
+    }
+
+    /// `scipy.stats.binomtest(k, n).proportion_ci(method="exact")` 1.17; Newcombe (1998), table I, method 5.
+    #[test]
+    fn exact_limits_equal_scipy() {
+        let table = [
+            (81, 263, 0.252_736_745_585_042_67, 0.367_621_922_601_347_46),
+            (0, 20, 0.0, 0.168_433_470_983_085_48),
+            (1, 29, 0.000_872_646_883_597_107_2, 0.177_644_295_488_414_65),
+            (20, 20, 0.831_566_529_016_914_5, 1.0),
+        ];
+        for (k, n, low, high) in table {
+            let found = clopper_pearson(k, n, 0.95);
+            assert!((found.low - low).abs() < 1e-9 && (found.high - high).abs() < 1e-9, "{k}/{n}: {found:?}");
+        }
+        assert_eq!(clopper_pearson(0, 0, 0.95), Interval { low: 0.0, high: 1.0 });
     }
 }

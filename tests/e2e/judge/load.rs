@@ -15,7 +15,10 @@ fn reply(meets: &str) -> Answer {
     let said = json!({"meets": meets, "reason": "so it is"}).to_string();
     let choice = json!({"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"});
     let usage = json!({"prompt_tokens": 30, "completion_tokens": 4, "total_tokens": 34});
-    Answer::json(json!({"id": "j", "object": "chat.completion", "model": "judge", "choices": [choice], "usage": usage}).to_string())
+    Answer::json(
+        json!({"id": "j", "object": "chat.completion", "model": "judge", "choices": [choice], "usage": usage})
+            .to_string(),
+    )
 }
 
 const RUBRIC: &str = "[critics.polite]\nkind = \"rubric\"\n\
@@ -54,7 +57,8 @@ async fn a_judge_is_asked_at_its_own_engine_and_its_word_counts() {
 
 #[tokio::test]
 async fn a_judge_that_is_down_or_late_is_skipped_and_said_so() {
-    let (scene, mut judge) = with_judge("enforce\"\nbudget = \"200ms", "", reply("yes").after(Duration::from_secs(30))).await;
+    let (scene, mut judge) =
+        with_judge("enforce\"\nbudget = \"200ms", "", reply("yes").after(Duration::from_secs(30))).await;
     let response = scene.say(CHAT, &Api::Chat.request(Kind::Text, false)).await;
     assert_eq!((response.status(), verdict(&response)), (200, "skipped"));
     scene.until_metric("weir_critic_verdicts_total", &["critic=\"polite\"", "reason=\"timed_out\""], 1.0).await;

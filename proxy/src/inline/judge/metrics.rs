@@ -48,7 +48,8 @@ impl Metrics {
             "Tokens that stopped generations might still have made, by the limit that their requests named",
         )?;
         let watched = IntCounter::new("weir_judge_watched_total", "Streams that rules looked at while they flowed")?;
-        let metrics = Self { watched, verdicts, seconds, tokens, engine_seconds, retries, decisions, stopped, saved_tokens };
+        let metrics =
+            Self { watched, verdicts, seconds, tokens, engine_seconds, retries, decisions, stopped, saved_tokens };
         metrics.fill();
         registry.register(Box::new(metrics.verdicts.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use weir_critic::stream::{Lane, Piece, Sighting, Watcher};
 use weir_critic::{Finding, Judgement, Outcome};
 
+use super::Upstream;
 use super::config::Act;
 use super::panel::Panel;
-use super::Upstream;
 use crate::exchange::completion::{Channel, Follower};
 use crate::exchange::judged::{Cost, Flowed, Mode, OnSkip, Verdict};
 use crate::exchange::{Error, Kind, Record, case};
@@ -49,8 +49,7 @@ impl<B: Upstream> Watched<B> {
     /// Watches a stream; gives it back where its shape is not read.
     pub(super) fn new(upstream: B, panel: Arc<Panel>, record: &mut Record) -> Result<Self, B> {
         let request = &record.request;
-        let (Some(follower), Some(watch)) =
-            (Follower::new(request.api, request.target.path()), panel.watch.as_ref())
+        let (Some(follower), Some(watch)) = (Follower::new(request.api, request.target.path()), panel.watch.as_ref())
         else {
             return Err(upstream);
         };
