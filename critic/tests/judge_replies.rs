@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use weir_critic::config::{Built, Config};
-use weir_critic::{Answer, Case, Judgement, Outcome, Reply, Token};
+use weir_critic::{Answer, Case, Judgement, Outcome, Reply, Skip, Token};
 
 #[derive(Deserialize)]
 struct Asked {
@@ -96,7 +96,8 @@ fn every_reply_of_a_real_engine_is_read_with_its_odds() {
         ("rubric_wrong_en", Outcome::Fail, 0.705),
         ("rubric_right_ru", Outcome::Pass, 0.418),
         ("rubric_wrong_ru", Outcome::Fail, 0.543),
-        ("rubric_injection", Outcome::Pass, 0.434),
+        // It held marks and control tokens, and talked the LLM round: .434.
+        ("rubric_injection", Outcome::Skipped(Skip::Abstained), f64::NAN),
         ("pairwise_en", Outcome::Pass, 0.389),
         ("reflection_en", Outcome::Fail, 0.999),
     ];
@@ -104,7 +105,7 @@ fn every_reply_of_a_real_engine_is_read_with_its_odds() {
     assert_eq!(judged.len(), expected.len());
     for ((name, judgement), (known, outcome, score)) in judged.iter().zip(expected) {
         assert_eq!((name.as_str(), judgement.outcome), (known, outcome));
-        assert!((judgement.score.unwrap() - score).abs() < 0.001, "{name}: {:?}", judgement.score);
+        assert!(score.is_nan() || (judgement.score.unwrap() - score).abs() < 0.001, "{name}: {:?}", judgement.score);
     }
 }
 
