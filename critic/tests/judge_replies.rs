@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use weir_critic::config::{Built, Config};
-use weir_critic::{Answer, Case, Judgement, Outcome, Reply, Token};
+use weir_critic::{Answer, Case, Judgement, Outcome, Reply, Skip, Token};
 
 #[derive(Deserialize)]
 struct Asked {
@@ -86,4 +86,33 @@ fn judged() -> Vec<(String, Judgement)> {
         (row.name, critic.read(&row.case, &replies))
     };
     rows.into_iter().map(judge).collect()
+}
+
+#[test]
+fn every_reply_of_a_real_engine_is_read_with_its_odds() {
+    // Scores by hand from the log-probabilities in the replies, at the place where the LLM decides.
+    let expected = [
+        ("rubric_right_en", Outcome::Fail, 0.677),
+        ("rubric_wrong_en", Outcome::Fail, 0.705),
+        ("rubric_right_ru", Outcome::Pass, 0.418),
+        ("rubric_wrong_ru", Outcome::Fail, 0.543),
+        // It held marks and control tokens, and talked the LLM round: .434.
+        ("rubric_injection", Outcome::Skipped(Skip::Abstained), f64::NAN),
+        ("pairwise_en", Outcome::Pass, 0.389),
+        ("reflection_en", Outcome::Fail, 0.999),
+    ];
+    let judged = judged();
+    assert_eq!(judged.len(), expected.len());
+    for ((name, judgement), (known, outcome, score)) in judged.iter().zip(expected) {
+        assert_eq!((name.as_str(), judgement.outcome), (known, outcome));
+        assert!(score.is_nan() || (judgement.score.unwrap() - score).abs() < 0.001, "{name}: {:?}", judgement.score);
+    }
+}
+
+#[test]
+fn a_defect_is_found_in_the_words_that_it_quotes() {
+    let judged = judged();
+    let (_, reflection) = judged.iter().find(|(name, _)| name == "reflection_en").unwrap();
+    assert_eq!(reflection.findings[0].code, "wrong_fact");
+    assert_eq!(reflection.findings[0].span, Some(0..30));
 }

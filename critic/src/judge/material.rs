@@ -112,6 +112,14 @@ pub(super) fn shown(answer: &Answer) -> String {
     text
 }
 
+/// Whether the text imitates the marks, a message of the engine, or a reply: no honest answer to a
+/// person does, and small models are talked round by it.
+pub(super) fn steers(text: &str) -> bool {
+    let reply = |key: &&str| text.contains(&format!("\"{key}\":"));
+    let mark = text.contains(" BEGINS ===") || text.contains(" ENDS ===");
+    mark || CONTROL.iter().any(|token| text.contains(token)) || ["meets", "better", "verdict"].iter().any(reply)
+}
+
 fn speaker(role: Role) -> &'static str {
     match role {
         Role::System => "system",

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::config::Fault;
-use crate::{Finding, Judgement, Place, Skip};
+use crate::{Case, Finding, Judgement, Outcome, Place, Skip};
 
 /// What a question may hold and what a reply may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,17 @@ fn too_long(limits: &Limits) -> Judgement {
         findings: vec![Finding::new("too_long", Place::Whole, message)],
         ..Judgement::skipped(Skip::Unreadable)
     }
+}
+
+/// A pass is not believed of an answer that tries to steer its judge; a failure is.
+fn believed(judgement: Judgement, case: &Case) -> Judgement {
+    let steers = case.answers.iter().any(|answer| material::steers(&material::shown(answer)));
+    if judgement.outcome != Outcome::Pass || !steers {
+        return judgement;
+    }
+    let message = "the answer imitates the marks or messages of its judge, whose pass is not believed";
+    let findings = vec![Finding::new("steers_judge", Place::Whole, message)];
+    Judgement { findings, ..Judgement::skipped(Skip::Abstained) }
 }
 
 fn judged_in_part() -> Finding {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::material::{Sections, shown};
-use super::{Limits, judged_in_part, message, object, reply, too_long, version};
+use super::{Limits, believed, judged_in_part, message, object, reply, too_long, version};
 use crate::config::Fault;
 use crate::{Case, Finding, Judgement, Outcome, Place, Question, Questioner, Reply, Skip};
 
@@ -191,6 +191,6 @@ impl Questioner for Pairwise {
         if Sections::before(case, &self.config.limits).fenced().cut {
             findings.push(judged_in_part());
         }
-        Judgement { outcome, score: Some(comparison.other_is_better.clamp(0.0, 1.0)), findings }
+        believed(Judgement { outcome, score: Some(comparison.other_is_better.clamp(0.0, 1.0)), findings }, case)
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::material::{Material, Sections, shown};
-use super::{Limits, MAX_QUESTIONS, is_ratio, judged_in_part, message, object, reply, too_long, version};
+use super::{Limits, MAX_QUESTIONS, believed, is_ratio, judged_in_part, message, object, reply, too_long, version};
 use crate::config::Fault;
 use crate::{Answer, Case, Finding, Judgement, Outcome, Passage, Place, Question, Questioner, Reply, Skip, Turn};
 
@@ -300,7 +300,7 @@ impl Questioner for Rubric {
         if Sections::before(case, &self.config.limits).fenced().cut {
             findings.push(judged_in_part());
         }
-        Judgement { outcome, ..Judgement::scored(worst, self.config.threshold, findings) }
+        believed(Judgement { outcome, ..Judgement::scored(worst, self.config.threshold, findings) }, case)
     }
 }
 
