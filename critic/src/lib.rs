@@ -7,6 +7,8 @@
 pub mod case;
 pub mod classify;
 pub mod config;
+#[cfg(feature = "onnx")]
+pub mod embed;
 pub mod models;
 pub mod personal_data;
 pub mod rules;
