@@ -20,6 +20,8 @@ pub enum Config {
     PersonalData(rules::personal_data::Config),
     /// Attempts to take over the LLM, in questions and in retrieved text.
     PromptInjection(models::prompt_injection::Config),
+    /// Questions out of the deployment's own topics.
+    Topic(models::topic::Config),
     /// Toxic text.
     Toxicity(models::toxicity::Config),
 }
@@ -50,6 +52,7 @@ impl Config {
         match self {
             Self::PersonalData(config) => config.faults(),
             Self::PromptInjection(config) => config.faults(),
+            Self::Topic(config) => config.faults(),
             Self::Toxicity(config) => config.faults(),
         }
     }
@@ -59,6 +62,7 @@ impl Config {
         Ok(match self.clone() {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
             Self::PromptInjection(config) => Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config))),
+            Self::Topic(config) => Built::Alone(Arc::new(models::topic::Topic::new(config)?)),
             Self::Toxicity(config) => Built::Alone(Arc::new(models::toxicity::Toxicity::new(config)?)),
         })
     }

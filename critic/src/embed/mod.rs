@@ -2,10 +2,10 @@
 //!
 //! One runtime (`rten`, all Rust), models by file with checksum, threads and queue bounded.
 //! A text is run by itself, never in one tensor with others: the quantised models scale by what
-//! is in the tensor, so that a verdict would depend on who else asked (and two texts of one
-//! length gain 2 % at most; see `critic/docs/models.md`). What is shared is the queue, the
+//! is in the tensor, so that a verdict would depend on who else asked. What is shared is the queue, the
 //! threads, the weights, and the work on equal texts that wait at once.
 
+pub mod centroids;
 mod encoder;
 mod service;
 mod wordpiece;
@@ -16,6 +16,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 
+pub use centroids::Centroids;
 pub use encoder::{Encoder, TokenVectors};
 pub use service::{Refused, Service};
 pub use wordpiece::{Encoding, WordPiece};
