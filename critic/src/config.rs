@@ -58,6 +58,8 @@ pub enum Config {
     UnsupportedNumbers(rules::unsupported_numbers::Config),
     /// Attempts to take over the LLM, in questions and in retrieved text.
     PromptInjection(models::prompt_injection::Config),
+    /// Questions out of the deployment's own topics.
+    Topic(models::topic::Config),
     /// Toxic text.
     Toxicity(models::toxicity::Config),
     /// Whether the answer rests on its context.
@@ -109,6 +111,7 @@ impl Config {
             Self::UnsupportedLinks(config) => config.faults(),
             Self::UnsupportedNumbers(config) => config.faults(),
             Self::PromptInjection(config) => config.faults(),
+            Self::Topic(config) => config.faults(),
             Self::Toxicity(config) => config.faults(),
             Self::Grounding(config) => config.faults(),
         }
@@ -146,6 +149,7 @@ impl Config {
             Self::PromptInjection(config) => {
                 Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config)))
             }
+            Self::Topic(config) => Built::Alone(Arc::new(models::topic::Topic::new(config)?)),
             Self::Toxicity(config) => Built::Alone(Arc::new(models::toxicity::Toxicity::new(config)?)),
             Self::Grounding(config) => Built::Alone(Arc::new(grounding::Grounding::new(config)?)),
         })

@@ -8,6 +8,8 @@ pub mod case;
 pub mod classify;
 pub mod config;
 pub mod critique;
+#[cfg(feature = "onnx")]
+pub mod embed;
 pub mod evaluate;
 pub mod grounding;
 pub mod judge;

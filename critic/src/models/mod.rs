@@ -2,4 +2,5 @@
 
 pub mod file;
 pub mod prompt_injection;
+pub mod topic;
 pub mod toxicity;

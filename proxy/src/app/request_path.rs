@@ -126,7 +126,7 @@ fn policy(route: &Route, parts: &Parts<'_>) -> Policy {
         let questions = Questions::new(parts.places.clone(), asked, parts.nobody.clone());
         let critic = |name: &str| {
             let name = Name::new(name).ok()?;
-            Some((parts.critics.get(&name)?.clone(), digest(parts.config.critics.get(&name)?)))
+            Some((parts.critics.get(&name)?.clone(), digest(&parts.config.critics.get(&name)?.settings)))
         };
         Arc::new(judge::Panel::new(route.judge.clone(), critic, parts.judges.clone(), Arc::new(questions)))
     });
@@ -156,7 +156,7 @@ fn critics(config: &Config, before: Option<&Built>) -> anyhow::Result<Critics> {
         let same = before.filter(|before| before.config.critics.get(name) == Some(settings));
         let built = match same.and_then(|before| before.critics.get(name)) {
             Some(built) => built.clone(),
-            None => settings.build().map_err(|fault| anyhow::anyhow!("critics.{name}: {fault}"))?,
+            None => settings.settings.build().map_err(|fault| anyhow::anyhow!("critics.{name}: {fault}"))?,
         };
         critics.insert(name.clone(), built);
     }

@@ -163,7 +163,7 @@ impl Config {
     fn critic_faults(&self) -> Vec<Fault> {
         let engines: Vec<Name> = self.engines.keys().cloned().collect();
         let own = self.critics.iter().flat_map(|(name, critic)| {
-            let faults = critic.faults().into_iter();
+            let faults = critic.settings.faults().into_iter();
             faults.map(move |fault| Fault::new(format!("critics.{name}.{}", fault.key), fault.problem, fault.cure))
         });
         own.chain(self.judging.faults("judging", &engines)).collect()

@@ -10,7 +10,7 @@ use crate::exchange::judged::{Combine, Mode, OnSkip};
 use crate::exchange::{ByteSize, Fault, Name, Period};
 
 /// Critics by name, as configured.
-pub type Critics = BTreeMap<Name, weir_critic::config::Config>;
+pub type Critics = BTreeMap<Name, weir_critic::config::Named>;
 
 /// What judging may cost, all routes together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
