@@ -5,6 +5,7 @@
 //! do not count. A conversation that names a language or speaks of translating, or that was
 //! held in the answer's language before, may be answered in it.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
@@ -137,6 +138,15 @@ const COMMON: [(Lang, [&str; 12]); 10] = [
     (Lang::Ukr, ["і", "в", "не", "на", "що", "як", "з", "та", "для", "це", "у", "або"]),
 ];
 
+/// Every common word with a bit for each language that has it, sorted.
+static BY_WORD: LazyLock<Vec<(&str, u32)>> = LazyLock::new(|| {
+    let mut words: BTreeMap<&str, u32> = BTreeMap::new();
+    for (language, (_, common)) in COMMON.iter().enumerate() {
+        common.iter().for_each(|word| *words.entry(word).or_default() |= 1 << language);
+    }
+    words.into_iter().collect()
+});
+
 static NAMES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(LANGUAGE_WORDS).ok());
 
 impl Default for Config {
@@ -265,9 +275,10 @@ impl Sample {
     /// The language whose common words it holds, where that is clear.
     fn common(&self) -> Option<Lang> {
         let mut counts = [0u32; COMMON.len()];
-        for word in self.text.split(' ').filter(|word| word.len() <= 10).take(100) {
-            for ((_, words), count) in COMMON.iter().zip(&mut counts) {
-                *count += u32::from(words.contains(&word));
+        for word in self.text.split(' ').filter(|word| word.len() <= 10).take(80) {
+            let Ok(at) = BY_WORD.binary_search_by_key(&word, |(known, _)| known) else { continue };
+            for (language, count) in counts.iter_mut().enumerate() {
+                *count += u32::from(BY_WORD[at].1 >> language & 1);
             }
         }
         let best = (0..counts.len()).max_by_key(|at| counts[*at])?;

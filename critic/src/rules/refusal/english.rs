@@ -72,10 +72,13 @@ pub(super) fn denies(sentence: &str) -> bool {
     if is_short_denial(sentence) {
         return true;
     }
-    if NOT_FOUND.iter().any(|words| sentence.contains(words)) {
-        return false;
-    }
-    speakers(sentence).any(|rest| is_denial(sentence, rest)) || begins_unable(sentence)
+    let denied = || speakers(sentence).any(|rest| is_denial(sentence, rest)) || begins_unable(sentence);
+    has_no(sentence) && denied() && !NOT_FOUND.iter().any(|words| sentence.contains(words))
+}
+
+/// Whether any word of denial stands in the sentence: most sentences have none.
+fn has_no(sentence: &str) -> bool {
+    ["n't", "not", "nable", "cant"].iter().any(|no| memchr::memmem::find(sentence.as_bytes(), no.as_bytes()).is_some())
 }
 
 /// `No.`, `Absolutely not`, `Sorry, no`: a whole sentence.
@@ -152,7 +155,8 @@ pub(super) fn is_machine(sentence: &str) -> bool {
 
 /// Whether a plain sentence says what a machine has not, so that it cannot answer.
 pub(super) fn lacks(sentence: &str) -> bool {
-    (is_machine(sentence) || apologises(sentence) || sentence.contains("as an "))
+    has_no(sentence)
+        && (is_machine(sentence) || apologises(sentence) || sentence.contains("as an "))
         && speakers(sentence).any(|rest| {
             let rest = skip_adverbs(rest.trim_start());
             let lack =

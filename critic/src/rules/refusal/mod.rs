@@ -52,6 +52,10 @@ const FILTERS: [&str; 6] =
 static PHRASES: LazyLock<Option<AhoCorasick>> =
     LazyLock::new(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(phrases::phrases()).ok());
 
+/// Lectures and, after them, what is one only where a machine speaks.
+static LECTURES: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::builder().build(phrases::LECTURES.iter().chain(&phrases::MACHINE_LECTURES)).ok());
+
 impl Default for Config {
     fn default() -> Self {
         Self { finish_reason: true, lectures: true, max_lecture_bytes: 1500, phrases: Vec::new() }
@@ -157,9 +161,12 @@ fn lacks(lead: &Lead) -> bool {
 /// Whether the first sentences lecture where the question did not ask for a judgement.
 fn lectures(lead: &Lead, question: &str) -> bool {
     let lectures = |sentence: &str| {
-        phrases::LECTURES.iter().any(|words| sentence.contains(words))
-            || (phrases::MACHINE_LECTURES.iter().any(|words| sentence.contains(words))
-                && (english::is_machine(sentence) || sentence.contains("my purpose")))
+        LECTURES.as_ref().is_some_and(|lectures| {
+            lectures.find_iter(sentence).any(|hit| {
+                let plain = hit.pattern().as_usize() < phrases::LECTURES.len();
+                plain || english::is_machine(sentence) || sentence.contains("my purpose")
+            })
+        })
     };
     if !lead.sentences().take(2).any(lectures) {
         return false;
