@@ -27,6 +27,10 @@ impl Progress {
 
     /// So many are done.
     pub(super) fn step(&mut self, done: usize, of: usize) {
+        if done <= 1 {
+            // What was done before the first case took its own time.
+            self.begun = Instant::now();
+        }
         let pause = if self.is_terminal { REDRAW } else { LINE };
         if self.drawn.elapsed() < pause {
             return;
