@@ -34,6 +34,9 @@ pub struct Config {
     /// Share of exchanges that an engine or Weir failed, or that the client left, because
     /// these are what one looks for. Default: 1.0.
     pub errors: f64,
+    /// Share of exchanges whose answers critics found bad: escalated, asked again for a better
+    /// answer, stopped, or failed by any critic, audits included. Default: 1.0.
+    pub judged_bad: f64,
     /// Share of exchanges that Weir refused before any engine was asked; lower it where a
     /// storm of refusals would fill the disk. Default: 1.0.
     pub refusals: f64,
@@ -70,6 +73,18 @@ pub struct Facts<'a> {
     pub took: Duration,
     /// Exchanges of the same tenant and route within the hour, before this one.
     pub seen: u32,
+    /// What critics made of it.
+    pub judged: Judged,
+}
+
+/// What critics made of an exchange, as far as sampling cares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Judged {
+    /// Nothing to complain of, or nobody was asked.
+    #[default]
+    Good,
+    /// Any of its answers was bad.
+    Bad,
 }
 
 /// How an exchange went, as far as sampling cares.
@@ -93,6 +108,8 @@ pub enum Reason {
     Uniform,
     /// It failed.
     Error,
+    /// Critics found an answer bad.
+    Verdict,
     /// It was refused.
     Refused,
     /// It was slow.
@@ -138,6 +155,7 @@ impl Default for Config {
             rate: 1.0,
             routes: BTreeMap::new(),
             errors: 1.0,
+            judged_bad: 1.0,
             refusals: 1.0,
             slow: 1.0,
             slow_after: Period::secs(30),
@@ -155,6 +173,7 @@ impl Config {
         let named = [
             ("rate", self.rate),
             ("errors", self.errors),
+            ("judged_bad", self.judged_bad),
             ("refusals", self.refusals),
             ("slow", self.slow),
             ("rare", self.rare),
@@ -176,8 +195,8 @@ impl Config {
 
 impl Reason {
     /// Every reason, for tables of metrics and tests.
-    pub const ALL: [Self; 7] =
-        [Self::Audit, Self::Uniform, Self::Error, Self::Refused, Self::Slow, Self::Rare, Self::None];
+    pub const ALL: [Self; 8] =
+        [Self::Audit, Self::Uniform, Self::Error, Self::Verdict, Self::Refused, Self::Slow, Self::Rare, Self::None];
 
     /// The word used in labels and columns.
     pub fn as_str(self) -> &'static str {
@@ -185,6 +204,7 @@ impl Reason {
             Self::Audit => "audit",
             Self::Uniform => "uniform",
             Self::Error => "error",
+            Self::Verdict => "verdict",
             Self::Refused => "refused",
             Self::Slow => "slow",
             Self::Rare => "rare",
@@ -210,7 +230,7 @@ impl Sampler {
     }
 
     /// The rate of each rule; 0 where it does not apply.
-    fn rules(&self, facts: &Facts<'_>) -> [(Reason, f64); 6] {
+    fn rules(&self, facts: &Facts<'_>) -> [(Reason, f64); 7] {
         let config = &self.config;
         let when = |applies: bool, rate: f64| if applies { rate } else { 0.0 };
         let ordinary = config.routes.get(facts.route).copied().unwrap_or(config.rate);
@@ -218,6 +238,7 @@ impl Sampler {
             (Reason::Audit, config.audit),
             (Reason::Uniform, ordinary),
             (Reason::Error, when(facts.course == Course::Error, config.errors)),
+            (Reason::Verdict, when(facts.judged == Judged::Bad, config.judged_bad)),
             (Reason::Refused, when(facts.course == Course::Refused, config.refusals)),
             (Reason::Slow, when(facts.took >= *config.slow_after, config.slow)),
             (Reason::Rare, when(facts.seen < config.rare_below, config.rare)),
@@ -269,7 +290,8 @@ mod tests {
     }
 
     fn facts(n: u64, route: &Name) -> Facts<'_> {
-        Facts { id: id(n), route, course: Course::Ordinary, took: Duration::ZERO, seen: u32::MAX }
+        let (took, judged) = (Duration::ZERO, Judged::Good);
+        Facts { id: id(n), route, course: Course::Ordinary, took, seen: u32::MAX, judged }
     }
 
     fn main_route() -> Name {
@@ -279,7 +301,15 @@ mod tests {
     #[test]
     fn the_largest_rate_that_applies_is_the_probability() {
         let route = main_route();
-        let base = Config { rate: 0.1, errors: 0.5, refusals: 0.3, slow: 0.4, rare: 0.2, ..Config::default() };
+        let base = Config {
+            rate: 0.1,
+            errors: 0.5,
+            judged_bad: 0.6,
+            refusals: 0.3,
+            slow: 0.4,
+            rare: 0.2,
+            ..Config::default()
+        };
         let plain = facts(1, &route);
         let slow = Duration::from_secs(30);
         let table = [
@@ -287,6 +317,8 @@ mod tests {
             (Config { rate: 0.0, ..base.clone() }, plain, 0.01),
             (base.clone(), Facts { course: Course::Error, ..plain }, 0.5),
             (base.clone(), Facts { course: Course::Refused, ..plain }, 0.3),
+            (base.clone(), Facts { judged: Judged::Bad, ..plain }, 0.6),
+            (base.clone(), Facts { judged: Judged::Bad, course: Course::Refused, ..plain }, 0.6),
             (base.clone(), Facts { took: slow, ..plain }, 0.4),
             (base.clone(), Facts { took: slow - Duration::from_nanos(1), ..plain }, 0.1),
             (base.clone(), Facts { seen: 9, ..plain }, 0.2),

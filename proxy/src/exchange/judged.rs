@@ -116,6 +116,13 @@ impl Judged {
         self.all().any(|verdict| verdict.judgement.outcome == weir_critic::Outcome::Fail)
     }
 
+    /// Whether any of its answers was not good enough: the given one, one that was not given, or
+    /// one that was stopped.
+    pub fn has_failed(&self) -> bool {
+        let escalated = matches!(self.decision, Decision::Escalate(_));
+        escalated || !self.rounds.is_empty() || self.word == Word::Fail || self.is_bad() || self.was_stopped()
+    }
+
     /// Whether an answer was stopped while it flowed.
     pub fn was_stopped(&self) -> bool {
         self.flowing.as_ref().and_then(|flowing| flowing.get()).is_some_and(|flowed| flowed.stopped)
