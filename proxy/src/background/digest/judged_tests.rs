@@ -84,7 +84,7 @@ fn a_span_moves_with_what_was_redacted_before_it_and_goes_with_what_was_redacted
     let text = "bad éé then bad";
     let at = text.rfind("bad").unwrap();
     let judged = |span| Judged { verdicts: vec![verdict("c", Mode::Audit, found(span))], ..Judged::default() };
-    let table = [(at..at + 3, (12, 15)), (0..3, (0, 3)), (4..6, (4, 5)), (5..9, (0, 0)), (0..999, (0, 0))];
+    let table = [(at..at + 3, (12, 15)), (0..3, (0, 3)), (4..6, (4, 5)), (5..9, (0, 0))];
     for (span, expected) in table {
         let row = kept(judged(span.clone()), text);
         assert_eq!(row.verdicts[0].findings[0].span, expected, "{span:?}");
