@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{Critic, Questioner};
-use crate::{reference, rules};
+use crate::{judge, reference, rules, verifiers};
 
 /// Settings of one critic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,18 @@ pub enum Config {
     PersonalData(rules::personal_data::Config),
     /// Nearness to an answer that is known to be right.
     Reference(reference::Config),
+    /// A program of the operator's own.
+    Command(verifiers::command::Config),
+    /// Sums in the answer.
+    Arithmetic(verifiers::arithmetic::Config),
+    /// The final answer against one that is known to be right.
+    FinalAnswer(verifiers::final_answer::Config),
+    /// Written criteria, judged by an LLM.
+    Rubric(judge::rubric::Config),
+    /// Two answers, compared by an LLM in both orders.
+    Pairwise(judge::pairwise::Config),
+    /// What an LLM finds wrong with task, plan, steps and answer.
+    Reflection(judge::reflection::Config),
 }
 
 /// A setting that cannot be.
@@ -47,6 +59,12 @@ impl Config {
         match self {
             Self::PersonalData(config) => config.faults(),
             Self::Reference(config) => config.faults(),
+            Self::Command(config) => config.faults(),
+            Self::Arithmetic(config) => config.faults(),
+            Self::FinalAnswer(config) => config.faults(),
+            Self::Rubric(config) => config.faults(),
+            Self::Pairwise(config) => config.faults(),
+            Self::Reflection(config) => config.faults(),
         }
     }
 
@@ -55,6 +73,12 @@ impl Config {
         Ok(match self.clone() {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
             Self::Reference(config) => Built::Alone(Arc::new(reference::Reference::new(config))),
+            Self::Command(config) => Built::Alone(Arc::new(verifiers::command::Command::new(config)?)),
+            Self::Arithmetic(config) => Built::Alone(Arc::new(verifiers::arithmetic::Arithmetic::new(config))),
+            Self::FinalAnswer(config) => Built::Alone(Arc::new(verifiers::final_answer::FinalAnswer::new(config))),
+            Self::Rubric(config) => Built::Asking(Arc::new(judge::rubric::Rubric::new(config))),
+            Self::Pairwise(config) => Built::Asking(Arc::new(judge::pairwise::Pairwise::new(config))),
+            Self::Reflection(config) => Built::Asking(Arc::new(judge::reflection::Reflection::new(config))),
         })
     }
 }

@@ -7,11 +7,13 @@
 pub mod case;
 pub mod config;
 pub mod critique;
+pub mod judge;
 pub mod panel;
 pub mod personal_data;
 pub mod reference;
 pub mod rules;
 pub mod verdict;
+pub mod verifiers;
 
 use std::fmt::Debug;
 

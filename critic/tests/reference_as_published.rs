@@ -46,7 +46,7 @@ impl Published {
 }
 
 fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("fixtures/reference/cases.json")).unwrap()
+    serde_json::from_str(include_str!("fixtures/reference/cases.json")).expect("the fixture is as make.py writes it")
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod fixture;
 mod flight;
 mod hang_up;
 mod headers;
+mod judge;
 mod limits;
 mod pace;
 mod records;

@@ -5,6 +5,7 @@
 //! under way finish within the grace period, then the records, then the store.
 
 mod answers;
+mod audit;
 mod console;
 mod observe;
 mod questions;
@@ -124,6 +125,8 @@ impl App {
         let built = builder.build(&config, None)?;
         tenants.store(built.path.directory.tenants.clone());
         let path = Arc::new(ArcSwap::new(built.path.clone()));
+        let runtime = tokio::runtime::Handle::current();
+        background.audit(Arc::new(audit::Auditor::new(&config.judging, path.clone(), runtime)));
         let metrics = config::live::Metrics::register(&registry)?;
         let file = sources.file.clone();
         let load = move || sources.load::<Config>().map(Config::settle);

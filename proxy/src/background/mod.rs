@@ -1,4 +1,4 @@
-//! Work that no client waits for: outbox → sample → spool (disk) → sink → ClickHouse.
+//! Work that no client waits for: outbox → audit → sample → spool (disk) → sink → ClickHouse.
 //!
 //! Wires the parts below it, which do not know each other. Meets the request path in the
 //! outbox only.
@@ -60,6 +60,19 @@ pub trait Observer: Send + Sync {
     fn read(&self, record: &Record, row: &StoredExchange);
 }
 
+/// Has records judged before they are kept.
+pub trait Audit: Send + Sync {
+    /// Gives the record back judged, or keeps it for [`Self::returned`].
+    fn judge(&self, record: Box<Record>) -> Option<Box<Record>>;
+    /// A record that was judged in the meantime.
+    fn returned(&self) -> Option<Box<Record>>;
+    /// Records that are still to come back.
+    fn away(&self) -> usize;
+}
+
+/// Who judges, once there is a path whose routes say so.
+pub type Auditing = Arc<std::sync::OnceLock<Arc<dyn Audit>>>;
+
 /// The running background.
 pub struct Background {
     recorder: recorder::Recorder,
@@ -68,6 +81,7 @@ pub struct Background {
     rules: Arc<ArcSwap<Rules>>,
     observer: Arc<dyn Observer>,
     events: SyncSender<StoredEvent>,
+    auditing: Auditing,
 }
 
 /// What may change while Weir runs.
@@ -111,7 +125,7 @@ impl Background {
         let sink_metrics = sink::Metrics::register(registry)?;
         let sink = sink::Sink::start(settings.sink.clone(), source, store.clients(), sink_metrics);
         let keep = Keep::new(settings.sample, settings.redact, settings.digest, settings.instance, observer.clone())?;
-        let (rules, events) = (keep.rules.clone(), keep.events.0.clone());
+        let (rules, events, auditing) = (keep.rules.clone(), keep.events.0.clone(), keep.auditing.clone());
         let recorder = recorder::Recorder::start(recorder::Parts {
             inbox,
             gauge,
@@ -121,13 +135,20 @@ impl Background {
             metrics: recorder::Metrics::register(registry)?,
             instance: settings.instance.to_owned(),
         })?;
-        Ok(Self { recorder, sink, store, rules, observer, events })
+        Ok(Self { recorder, sink, store, rules, observer, events, auditing })
     }
 
     /// For drafts: counts records that the outbox refused.
     pub fn on_refused(&self) -> OnRefused {
         let observer = self.observer.clone();
         Arc::new(move |record| observer.refused(record))
+    }
+
+    /// Has records judged from now on. Once.
+    pub fn audit(&self, audit: Arc<dyn Audit>) {
+        if self.auditing.set(audit).is_err() {
+            tracing::error!("the background was given a second auditor and keeps the first");
+        }
     }
 
     /// Where the service tells what happened to it.
@@ -172,7 +193,7 @@ impl Rules {
     }
 }
 
-/// What the recorder does with each record: see → sample → digest (redact, judge the prompt).
+/// What the recorder does with each record: see → judge → sample → digest (redact, judge the prompt).
 pub struct Keep {
     rules: Arc<ArcSwap<Rules>>,
     frequency: sample::Frequency,
@@ -181,6 +202,7 @@ pub struct Keep {
     observer: Arc<dyn Observer>,
     /// Both ends of the way for events of the service.
     events: (SyncSender<StoredEvent>, Receiver<StoredEvent>),
+    auditing: Auditing,
 }
 
 impl Keep {
@@ -199,6 +221,7 @@ impl Keep {
             estimator: truncation::Estimator::default(),
             observer,
             events: sync_channel(EVENTS),
+            auditing: Auditing::default(),
         })
     }
 
@@ -223,6 +246,21 @@ impl Keep {
 impl recorder::Keeper for Keep {
     fn see(&mut self, record: &Record) {
         self.observer.seen(record);
+    }
+
+    fn judge(&mut self, record: Box<Record>) -> Option<Box<Record>> {
+        match self.auditing.get() {
+            Some(audit) => audit.judge(record),
+            None => Some(record),
+        }
+    }
+
+    fn returned(&mut self) -> Option<Box<Record>> {
+        self.auditing.get()?.returned()
+    }
+
+    fn away(&self) -> usize {
+        self.auditing.get().map_or(0, |audit| audit.away())
     }
 
     fn keep(&mut self, record: &Record, out: &mut Vec<Stored>) {

@@ -9,6 +9,7 @@
 //! What it must not know: sampling, redaction, disk; they come through [`Keeper`] and [`Sink`].
 
 mod gaps;
+mod metrics;
 #[cfg(test)]
 mod tests;
 
@@ -17,17 +18,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
-
 use crate::exchange::Record;
 use crate::exchange::outbox::{Gauge, Inbox};
 use crate::exchange::stored::Stored;
 use gaps::Gaps;
 
+pub use metrics::Metrics;
+
 /// Decides what is kept of a record.
 pub trait Keeper: Send {
     /// Sees a record, exactly once each, whether or not it will be kept.
     fn see(&mut self, record: &Record);
+    /// Has it judged before it is kept. Gives it back, or keeps it for [`Self::returned`].
+    fn judge(&mut self, record: Box<Record>) -> Option<Box<Record>> {
+        Some(record)
+    }
+    /// A record that was judged in the meantime.
+    fn returned(&mut self) -> Option<Box<Record>> {
+        None
+    }
+    /// Records that are still to come back.
+    fn away(&self) -> usize {
+        0
+    }
     /// Puts what is kept of it at the end of `out`; nothing where it is not sampled.
     fn keep(&mut self, record: &Record, out: &mut Vec<Stored>);
     /// Between records: puts at the end of `out` what else is to be kept.
@@ -71,15 +84,6 @@ pub enum Lost {
 /// Payloads that a flush could not make safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting(pub u64);
-
-/// What the recorder counts.
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    seen: IntCounter,
-    kept: IntCounter,
-    bytes: IntCounter,
-    lost: IntCounterVec,
-}
 
 /// Where time comes from, so that tests need not wait.
 pub trait Clock: Send {
@@ -165,25 +169,6 @@ impl Lost {
     }
 }
 
-impl Metrics {
-    /// Registers the counters.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let seen = IntCounter::new("weir_recorder_records_total", "Records taken from the outbox")?;
-        let kept = IntCounter::new("weir_recorder_kept_total", "Payloads that the spool took")?;
-        let bytes = IntCounter::new("weir_recorder_kept_bytes_total", "Bytes of payloads that the spool took")?;
-        let lost = Opts::new("weir_recorder_lost_total", "Records that could not be kept, by reason");
-        let lost = IntCounterVec::new(lost, &["reason"])?;
-        for reason in Lost::ALL {
-            lost.with_label_values(&[reason.as_str()]);
-        }
-        registry.register(Box::new(seen.clone()))?;
-        registry.register(Box::new(kept.clone()))?;
-        registry.register(Box::new(bytes.clone()))?;
-        registry.register(Box::new(lost.clone()))?;
-        Ok(Self { seen, kept, bytes, lost })
-    }
-}
-
 impl Clock for MachineClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
@@ -250,7 +235,7 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
                 let idle = self.parts.clock.instant().saturating_duration_since(last) >= IDLE;
                 match if idle { self.parts.inbox.wait(BLOCK) } else { Err(false) } {
                     Ok(record) => {
-                        self.record(&record);
+                        self.record(record);
                         taken = 1;
                     }
                     // All senders are gone: nothing will come any more.
@@ -286,7 +271,18 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         let mut taken = 0;
         while taken < BATCH {
             let Some(record) = self.parts.inbox.take() else { break };
-            self.record(&record);
+            self.record(record);
+            taken += 1;
+        }
+        taken + self.judged()
+    }
+
+    /// Keeps what came back from its critics, up to a batch.
+    fn judged(&mut self) -> usize {
+        let mut taken = 0;
+        while taken < BATCH {
+            let Some(record) = self.parts.keeper.returned() else { break };
+            self.keep(&record);
             taken += 1;
         }
         taken
@@ -295,7 +291,19 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
     /// Empties the outbox until the deadline; what is left is lost, and said to be.
     fn drain(&mut self, grace: Duration) {
         let deadline = self.parts.clock.instant() + grace;
-        while self.parts.clock.instant() < deadline && self.batch() > 0 {}
+        while self.parts.clock.instant() < deadline {
+            if self.batch() > 0 {
+                continue;
+            }
+            if self.parts.keeper.away() == 0 {
+                break;
+            }
+            self.parts.clock.nap(NAP);
+        }
+        let away = self.parts.keeper.away() as u64;
+        if away > 0 {
+            self.lose(Lost::Stopped, away);
+        }
         while let Some(record) = self.parts.inbox.take() {
             self.parts.keeper.see(&record);
             self.parts.metrics.seen.inc();
@@ -311,15 +319,25 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         }
     }
 
-    fn record(&mut self, record: &Record) {
+    fn record(&mut self, record: Box<Record>) {
         self.parts.metrics.seen.inc();
+        let keeper = &mut self.parts.keeper;
+        // Foreign bytes pass here: a fault in reading them must cost one record, not all later ones.
+        let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            keeper.see(&record);
+            keeper.judge(record)
+        }));
+        match judged {
+            Ok(Some(record)) => self.keep(&record),
+            Ok(None) => {}
+            Err(_) => self.lose(Lost::Panicked, 1),
+        }
+    }
+
+    fn keep(&mut self, record: &Record) {
         self.out.clear();
         let (keeper, out) = (&mut self.parts.keeper, &mut self.out);
-        // Foreign bytes pass here: a fault in reading them must cost one record, not all later ones.
-        let kept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            keeper.see(record);
-            keeper.keep(record, out);
-        }));
+        let kept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| keeper.keep(record, out)));
         if kept.is_err() {
             self.out.clear();
             self.lose(Lost::Panicked, 1);

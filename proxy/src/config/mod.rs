@@ -50,6 +50,7 @@ pub const NEEDS_RESTART: &[&str] = &[
     "judging.slow_threads",
     "judging.queue",
     "judging.audits",
+    "judging.audit_bytes",
     "outbox",
     "digest",
     "spool",

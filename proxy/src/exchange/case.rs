@@ -9,10 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir_critic::{Answer, Case, Format, Passage, Role, Task, Tool, ToolCall, Turn};
 
-use super::completion::Completion;
+use super::completion::{self, Completion};
 use super::conversation::{self, Message, Part};
+use super::record::is_event_stream;
 use super::tree::Value;
-use super::{Api, Fault};
+use super::{Api, Fault, Request};
 
 /// Where retrieved text stands in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +58,32 @@ impl Context {
     }
 }
 
+/// An answer's bytes and what its head says of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// `Content-Type`.
+    pub content_type: &'a str,
+    /// `Content-Encoding`; empty where none. Encoded answers are not read.
+    pub content_encoding: &'a str,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// Reads an answer, and makes the case of its exchange. None where it cannot be read.
+pub fn read(request: &Request, given: &Given<'_>, context: &Context) -> (Option<Completion>, Option<Case>) {
+    if !(given.content_encoding.is_empty() || given.content_encoding.eq_ignore_ascii_case("identity")) {
+        return (None, None);
+    }
+    let (api, path) = (request.api, request.target.path());
+    let stream = is_event_stream(given.content_type);
+    let Some(completion) = completion::read(api, path, stream, given.body) else { return (None, None) };
+    let mut case = case(api, &request.body, &completion, context);
+    let tokens = completion::tokens(api, path, stream, given.body);
+    let answers = case.iter_mut().flat_map(|case| &mut case.answers);
+    answers.zip(tokens).for_each(|(answer, tokens)| answer.tokens = tokens);
+    (Some(completion), case)
+}
+
 /// The case of an exchange; none where the request's body is of no known shape.
 pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -> Option<Case> {
     let value: Value = serde_json::from_slice(body).ok()?;
@@ -65,7 +92,7 @@ pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -
     let results = conversation.messages.iter().flat_map(|message| &message.parts).filter_map(result);
     let said = turns.iter().flat_map(|turn| context.passages(turn.role, &turn.text));
     let format = format(&value);
-    let answers: Vec<Answer> = completion.choices.iter().map(answer).collect();
+    let answers = answers(completion);
     Some(Case {
         context: results.chain(said).collect(),
         conversation: turns,
@@ -75,6 +102,11 @@ pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -
         answers,
         references: Vec::new(),
     })
+}
+
+/// The choices of an answer as critics see them.
+pub fn answers(completion: &Completion) -> Vec<Answer> {
+    completion.choices.iter().map(answer).collect()
 }
 
 fn turn(message: &Message) -> Turn {
@@ -202,7 +234,6 @@ fn opens(text: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::completion;
 
     fn of(api: Api, request: &str, response: &str) -> Case {
         let completion = completion::read(api, "", false, response.as_bytes()).unwrap();

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use weir_critic::Outcome;
 pub use weir_critic::panel::{Combine, Cost, Decision as Vote, Mode, OnSkip, Ruling, Verdict};
 
 /// The critics' part of a record.
@@ -20,6 +21,8 @@ pub struct Judged {
     pub rounds: Vec<Round>,
     /// Whether critics found the answer good; none where nobody judged it.
     pub word: Word,
+    /// Whether the stream was ended because of what was found in it.
+    pub stopped: bool,
     /// What was found in a stream while it flowed; set when it is over.
     pub flowing: Option<Arc<OnceLock<Flowed>>>,
 }
@@ -105,27 +108,51 @@ pub struct Spent {
 }
 
 impl Judged {
-    /// Every verdict of the given answer, those found while it flowed included.
-    pub fn all(&self) -> impl Iterator<Item = &Verdict> {
-        let flowed = self.flowing.as_ref().and_then(|flowing| flowing.get());
-        self.verdicts.iter().chain(flowed.into_iter().flat_map(|flowed| &flowed.verdicts))
+    /// Takes in what was found while the answer flowed, now that it is over.
+    pub fn settle(&mut self) {
+        let Some(flowed) = self.flowing.take().and_then(|flowing| flowing.get().cloned()) else { return };
+        self.stopped = flowed.stopped;
+        let enforced = flowed.verdicts.iter().any(|verdict| verdict.mode == Mode::Enforce);
+        self.verdicts.extend(flowed.verdicts);
+        self.word = Word::of_audit(&self.verdicts);
+        if enforced {
+            self.decision = if flowed.stopped { Decision::Escalate(Handling::Refuse) } else { Decision::Pass };
+        }
     }
 
     /// Whether any critic, enforced or not, found the given answer bad.
     pub fn is_bad(&self) -> bool {
-        self.all().any(|verdict| verdict.judgement.outcome == weir_critic::Outcome::Fail)
+        self.verdicts.iter().any(|verdict| verdict.judgement.outcome == Outcome::Fail)
     }
 
     /// Whether any of its answers was not good enough: the given one, one that was not given, or
     /// one that was stopped.
     pub fn has_failed(&self) -> bool {
         let escalated = matches!(self.decision, Decision::Escalate(_));
-        escalated || !self.rounds.is_empty() || self.word == Word::Fail || self.is_bad() || self.was_stopped()
+        escalated || !self.rounds.is_empty() || self.word == Word::Fail || self.is_bad() || self.stopped
     }
 
-    /// Whether an answer was stopped while it flowed.
-    pub fn was_stopped(&self) -> bool {
-        self.flowing.as_ref().and_then(|flowing| flowing.get()).is_some_and(|flowed| flowed.stopped)
+    /// Verdicts of the given answer. Where none was given, those of the best of the rounds stand
+    /// in for them, and are left out here: their round has them.
+    pub fn own_verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        let withheld = matches!(self.decision, Decision::Escalate(Handling::Refuse | Handling::Fallback));
+        let repeated = withheld && !self.rounds.is_empty();
+        self.verdicts.iter().filter(move |verdict| !repeated || verdict.mode == Mode::Audit)
+    }
+
+    /// Whether the answer may be given again: nobody found it bad, and everybody whom it had to
+    /// wait for has judged it.
+    pub fn may_be_kept(&self) -> bool {
+        let unjudged = self.decision != Decision::None && self.word == Word::Skipped;
+        !(self.is_bad() || unjudged || matches!(self.decision, Decision::Escalate(_)))
+    }
+
+    /// Adds verdicts that nobody waited for. Where nothing was enforced, they give the word.
+    pub fn add_audit(&mut self, verdicts: Vec<Verdict>) {
+        self.verdicts.extend(verdicts);
+        if self.decision == Decision::None {
+            self.word = Word::of_audit(&self.verdicts);
+        }
     }
 }
 
@@ -141,6 +168,23 @@ impl Word {
             Vote::Pass if ruling.judged == 0 => Self::None,
             Vote::Pass => Self::Pass,
         }
+    }
+
+    /// What verdicts say that nothing depends on.
+    fn of_audit(verdicts: &[Verdict]) -> Self {
+        let word = |verdict: &Verdict| match verdict.judgement.outcome {
+            Outcome::Fail => Self::Fail,
+            Outcome::Skipped(skip) if skip.is_failure() => Self::Skipped,
+            Outcome::Pass => Self::Pass,
+            Outcome::Skipped(_) => Self::None,
+        };
+        let weight = |word: &Self| match word {
+            Self::None => 0,
+            Self::Pass => 1,
+            Self::Skipped => 2,
+            Self::Fail => 3,
+        };
+        verdicts.iter().map(word).max_by_key(weight).unwrap_or_default()
     }
 
     /// The word used in headers, labels and columns; empty where nobody judged.

@@ -179,11 +179,16 @@ async fn ask<R: DerefMut<Target = Record>>(
         Err(error) => return (record, Err(error)),
     };
     record.timings.admitted = Some(record.request.arrived.elapsed());
-    let Some(panel) = policy.panel.filter(|panel| panel.holds(&record.request)) else {
-        let (record, reply) = engine::ask(policy.plan, record, commit).await;
-        return (record, reply.map(|reply| (reply.head, place.held_by(judge::Body::Through(reply.body)))));
+    let Some(panel) = policy.panel.as_ref().filter(|panel| panel.holds(&record.request)) else {
+        let (mut record, reply) = engine::ask(policy.plan, record, commit).await;
+        let flowing = |reply: engine::Reply| {
+            let body = judge::Body::flowing(policy.panel.as_ref(), &mut record, &reply.head, reply.body);
+            (reply.head, place.held_by(body))
+        };
+        let begun = reply.map(flowing);
+        return (record, begun);
     };
-    let mut trial = judge::Trial::new(panel, path.budget.share(), &mut record);
+    let mut trial = judge::Trial::new(panel.clone(), path.budget.share(), &mut record);
     let mut plan = policy.plan;
     loop {
         let reply;

@@ -13,7 +13,7 @@ use super::text::{Pen, said};
 use super::{Config, is_read};
 use crate::exchange::Record;
 use crate::exchange::completion::{self, Completion};
-use crate::exchange::judged::{Decision, Handling, Mode, Round, Verdict};
+use crate::exchange::judged::{Round, Verdict};
 use crate::exchange::record::is_event_stream;
 use crate::exchange::stored::{StoredExchange, StoredFinding, StoredRound, StoredVerdict};
 
@@ -32,7 +32,7 @@ pub(super) fn words(row: &mut StoredExchange, record: &Record) {
     row.verdict = judged.word.as_str().to_owned();
     row.decision = judged.decision.as_str().to_owned();
     row.handling = judged.decision.handling().to_owned();
-    row.stopped = judged.was_stopped();
+    row.stopped = judged.stopped;
 }
 
 /// Verdicts and the answers that were not given.
@@ -45,11 +45,8 @@ pub(super) fn fill(
 ) {
     let judged = &record.judged;
     let limit = config.text_bytes.bytes();
-    let is_given = !matches!(judged.decision, Decision::Escalate(Handling::Refuse | Handling::Fallback));
-    // Without an answer given, the record repeats the verdicts of the best of the rounds.
-    let own = judged.all().filter(|verdict| is_given || verdict.mode == Mode::Audit);
     let mut texts = Texts::new(given, limit);
-    row.verdicts.extend(own.take(VERDICTS).map(|verdict| stored(0, verdict, &mut texts, pen)));
+    row.verdicts.extend(judged.own_verdicts().take(VERDICTS).map(|verdict| stored(0, verdict, &mut texts, pen)));
     let mut room = config.response_bytes.bytes();
     for (round, number) in judged.rounds.iter().zip(1..) {
         let read = read(record, round);

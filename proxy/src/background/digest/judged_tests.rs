@@ -50,7 +50,7 @@ fn verdicts_and_rounds_are_kept_with_every_text_redacted() {
             verdict("grounding", Mode::Audit, Judgement::scored(0.25, 0.5, Vec::new())),
         ],
         rounds: vec![round("write to éva now", vec![verdict("pii", Mode::Enforce, found(9..13))])],
-        flowing: None,
+        ..Judged::default()
     };
     let row = kept(judged, "fine");
     assert_eq!((row.verdict.as_str(), row.decision.as_str(), row.handling.as_str()), ("pass", "pass", ""));
@@ -98,8 +98,13 @@ fn without_a_given_answer_the_best_round_is_not_told_twice() {
         [(Handling::Refuse, vec![1]), (Handling::Fallback, vec![1]), (Handling::Deliver, vec![0, 1])]
     {
         let decision = Decision::Escalate(handling);
-        let judged =
-            Judged { decision, verdicts: bad(), rounds: vec![round("x", bad())], word: Word::Fail, flowing: None };
+        let judged = Judged {
+            decision,
+            verdicts: bad(),
+            rounds: vec![round("x", bad())],
+            word: Word::Fail,
+            ..Judged::default()
+        };
         let row = kept(judged, "x");
         assert_eq!(row.verdicts.iter().map(|verdict| verdict.round).collect::<Vec<_>>(), numbers, "{handling:?}");
         assert_eq!((row.verdict.as_str(), row.handling.as_str()), ("fail", handling.as_str()));

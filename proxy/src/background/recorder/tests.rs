@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use uuid::Uuid;
 
+use prometheus::Registry;
+
 use super::*;
 use crate::exchange::outbox::{Outbox, outbox};
 use crate::exchange::stored::StoredExchange;

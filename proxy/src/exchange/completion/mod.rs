@@ -8,6 +8,7 @@ mod chat;
 mod completions;
 mod embeddings;
 mod error;
+mod follow;
 mod json;
 mod messages;
 mod native;
@@ -30,6 +31,7 @@ use super::Api;
 use super::tree::Value;
 
 pub use self::error::error_text;
+pub use self::follow::{Channel, Delta, Follower};
 pub use self::scan::Scanner;
 pub use self::tokens::tokens;
 
@@ -151,7 +153,7 @@ enum Part {
 }
 
 /// Puts an answer together from the events of its stream, or from its plain body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Assembler {
     shape: Shape,
     completion: Completion,

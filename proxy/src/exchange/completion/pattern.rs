@@ -20,7 +20,7 @@ enum Field {
 }
 
 /// The last event, where the next may repeat it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pattern {
     before: Vec<u8>,
     after: Vec<u8>,

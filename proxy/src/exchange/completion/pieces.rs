@@ -17,7 +17,7 @@ pub(super) struct Piece {
 }
 
 /// The blocks by number.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pieces {
     by_number: BTreeMap<usize, Piece>,
     /// Ids of blocks in order of arrival, for streams that do not number them.
@@ -27,6 +27,11 @@ pub(super) struct Pieces {
 impl Pieces {
     pub(super) fn is_empty(&self) -> bool {
         self.by_number.is_empty()
+    }
+
+    /// The blocks in the order of their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&usize, &Piece)> {
+        self.by_number.iter()
     }
 
     /// The block of that number; none once too many are held.

@@ -14,8 +14,7 @@ use http::HeaderValue;
 use super::entry::Answer;
 use super::flight::Flight;
 use super::{Generated, Key, Rules, Store, admit, form_of};
-use crate::exchange::cached::{About, Admit, Reading, Rejected};
-use crate::exchange::judged::Word;
+use crate::exchange::cached::{About, Admit, Evicted, Reading, Rejected};
 use crate::exchange::{Outcome, Record};
 
 /// A finished exchange's claim that its answer be kept.
@@ -50,8 +49,7 @@ impl<B> Ticket<B> {
 
     fn judge(&self, record: &Record, read: &Reading<'_>) -> Result<About, Rejected> {
         let about = admit::admissible(record, read, &self.rules.policy)?;
-        // Bad, or not judged where it should have been: it may be given once, not again.
-        if record.judged.is_bad() || matches!(record.judged.word, Word::Fail | Word::Skipped) {
+        if !record.judged.may_be_kept() {
             return Err(Rejected::Verdict);
         }
         let is_of_the_engine = record.engine.as_ref().is_some_and(|answerer| self.rules.engine.gave(answerer));
@@ -90,6 +88,10 @@ impl<B: Generated> Admit for Ticket<B> {
         }
         let judged = self.judge(record, read);
         if !self.decide() {
+            // Another who shared it had it judged first, and perhaps otherwise.
+            if matches!(judged, Err(Rejected::Verdict)) {
+                self.store.evict(record.request.id, Evicted::Verdict);
+            }
             return;
         }
         if let Err(cause) = judged.and_then(|about| self.keep(record, about)) {

@@ -105,6 +105,9 @@ impl Replica {
         if let Some(key) = &self.api_key {
             headers.insert(header::AUTHORIZATION, key.clone());
         }
+        if let Some(again) = &request.again {
+            headers.insert(header::CONTENT_LENGTH, again.len().into());
+        }
         *outbound.headers_mut() = headers;
         Ok(outbound)
     }

@@ -1,14 +1,23 @@
 //! The body of an answer that critics have let through, or that is watched as it flows.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header;
+use http::response::Parts;
 use http_body_util::Full;
 use hyper::body::{Frame, SizeHint};
 
 use super::Upstream;
-use crate::exchange::Error;
+use super::config::Stream;
+use super::panel::Panel;
+use super::trial::is_judged;
+use super::window::Windowed;
+use crate::exchange::judged::Mode;
+use crate::exchange::record::is_event_stream;
+use crate::exchange::{Error, Record};
 
 /// An answer on its way from the engine.
 pub enum Body<B> {
@@ -16,6 +25,8 @@ pub enum Body<B> {
     Through(B),
     /// The same, with what was read of it before.
     Prefixed(Bytes, B),
+    /// In windows that critics found clean.
+    Windowed(Box<Windowed<B>>),
     /// The whole of it, held until now, or an answer of Weir's own.
     Whole(Full<Bytes>),
 }
@@ -30,6 +41,25 @@ impl<B> Body<B> {
     }
 }
 
+impl<B: Upstream> Body<B> {
+    /// An answer that is not held whole, as its route lets it through.
+    pub fn flowing(panel: Option<&Arc<Panel>>, record: &mut Record, head: &Parts, body: B) -> Self {
+        let Some(panel) = panel else { return Self::Through(body) };
+        let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_stream = is_event_stream(text(header::CONTENT_TYPE)) && text(header::CONTENT_ENCODING).is_empty();
+        if !(head.status.is_success() && is_stream && is_judged(record.request.api)) {
+            return Self::Through(body);
+        }
+        match panel.policy.stream {
+            Stream::Window if panel.has(Mode::Enforce) => match Windowed::new(body, panel.clone(), record) {
+                Ok(windowed) => Self::Windowed(Box::new(windowed)),
+                Err(body) => Self::Through(body),
+            },
+            _ => Self::Through(body),
+        }
+    }
+}
+
 impl<B: Upstream> http_body::Body for Body<B> {
     type Data = Bytes;
     type Error = Error;
@@ -39,6 +69,7 @@ impl<B: Upstream> http_body::Body for Body<B> {
             Self::Through(body) => Pin::new(body).poll_frame(cx),
             Self::Prefixed(read, body) if read.is_empty() => Pin::new(body).poll_frame(cx),
             Self::Prefixed(read, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(read))))),
+            Self::Windowed(windowed) => windowed.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data))),
             Self::Whole(full) => Pin::new(full).poll_frame(cx).map_err(|never| match never {}),
         }
     }
@@ -47,6 +78,7 @@ impl<B: Upstream> http_body::Body for Body<B> {
         match self {
             Self::Through(body) => body.is_end_stream(),
             Self::Prefixed(read, body) => read.is_empty() && body.is_end_stream(),
+            Self::Windowed(windowed) => windowed.is_done(),
             Self::Whole(full) => full.is_end_stream(),
         }
     }
@@ -55,7 +87,7 @@ impl<B: Upstream> http_body::Body for Body<B> {
         match self {
             Self::Through(body) => body.size_hint(),
             Self::Whole(full) => full.size_hint(),
-            Self::Prefixed(..) => SizeHint::default(),
+            Self::Prefixed(..) | Self::Windowed(_) => SizeHint::default(),
         }
     }
 }

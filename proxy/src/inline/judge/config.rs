@@ -31,6 +31,8 @@ pub struct Config {
     pub questions: usize,
     /// Exchanges whose audits may be under way or waiting; beyond, audits are skipped as `shed`.
     pub audits: usize,
+    /// Bytes of those exchanges' bodies; beyond, the same.
+    pub audit_bytes: ByteSize,
     /// Questions of audits wait while so many exchanges of users stand in the queue for a place
     /// in flight, or more.
     pub yield_at: usize,
@@ -46,6 +48,7 @@ impl Default for Config {
             model: None,
             questions: 2,
             audits: 1024,
+            audit_bytes: ByteSize::mib(64),
             yield_at: 1,
         }
     }

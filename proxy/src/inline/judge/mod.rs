@@ -13,6 +13,7 @@ mod metrics;
 mod panel;
 mod pool;
 mod trial;
+mod window;
 
 use bytes::Bytes;
 
@@ -20,7 +21,7 @@ pub use ask::{Ask, Asked};
 pub use body::Body;
 pub use config::{Config, Critics, Escalate, Limits, Member, Retry, RoutePolicy, Stream, Watch};
 pub use metrics::Metrics;
-pub use panel::{Matter, Panel, Urgency};
+pub use panel::{Bench, Matter, Panel, Urgency};
 pub use pool::Pool;
 pub use trial::{Heard, Trial};
 
@@ -60,4 +61,30 @@ fn verdict_comment(word: Word, ruling: &Ruling) -> String {
     };
     let word = if word == Word::None { "none" } else { word.as_str() };
     format!(": x-weir-verdict: {word}{}{}\n\n", list("failed", &ruling.failed), list("skipped", &ruling.skipped))
+}
+
+/// A stream with a comment before its last event, the one that ends it, and where that begins;
+/// none where no event ends it.
+fn before_last_event(stream: &[u8], comment: &str) -> Option<(Bytes, usize)> {
+    let end = stream.trim_ascii_end().len();
+    if end == 0 {
+        return None;
+    }
+    let ends: [&[u8]; 3] = [b"\n\n", b"\r\n\r\n", b"\r\r"];
+    let last = ends.iter().filter_map(|blank| Some(memchr::memmem::rfind(&stream[..end], blank)? + blank.len())).max();
+    let at = last.unwrap_or(0);
+    Some(([&stream[..at], comment.as_bytes(), &stream[at..]].concat().into(), at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_comment_stands_before_the_event_that_ends_the_stream() {
+        let of = |stream: &str| before_last_event(stream.as_bytes(), ": c\n\n").unwrap().0;
+        assert_eq!(of("data: 1\n\ndata: [DONE]\n\n"), "data: 1\n\n: c\n\ndata: [DONE]\n\n");
+        assert_eq!(of("data: 1\r\n\r\ndata: 2\r\n\r\n"), "data: 1\r\n\r\n: c\n\ndata: 2\r\n\r\n");
+        assert_eq!(of("data: [DONE]\n\n"), ": c\n\ndata: [DONE]\n\n");
+    }
 }

@@ -46,6 +46,17 @@ pub enum Urgency {
     Background,
 }
 
+/// Who of a panel judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bench {
+    /// Those that the answer waits for.
+    Enforced,
+    /// Those that nothing waits for.
+    Audit,
+    /// All of them, and nothing waits for any: the route lets its streams through.
+    Everybody,
+}
+
 /// What is to be judged.
 #[derive(Clone, Debug)]
 pub struct Matter {
@@ -111,11 +122,12 @@ impl Panel {
     }
 
     /// Verdicts of every critic of that mode, in panel order.
-    pub async fn judge(&self, mode: Mode, urgency: Urgency, matter: &Matter) -> Vec<Verdict> {
+    pub async fn judge(&self, bench: Bench, urgency: Urgency, matter: &Matter) -> Vec<Verdict> {
         let started = Instant::now();
-        let seats: Vec<&Seat> = self.seats.iter().filter(|seat| seat.settings.mode == mode).collect();
+        let enforced = bench == Bench::Enforced;
+        let seats: Vec<&Seat> = self.seats.iter().filter(|seat| bench.has(seat.settings.mode)).collect();
         let mut verdicts: Vec<Option<Verdict>> = seats.iter().map(|seat| seat.without_asking(matter)).collect();
-        let budget = (mode == Mode::Enforce).then(|| *self.policy.limits.budget);
+        let budget = enforced.then(|| *self.policy.limits.budget);
         let left = |seat: &Seat| {
             let own = *seat.settings.budget;
             budget.map_or(own, |budget| own.min(budget.saturating_sub(started.elapsed())))
@@ -131,7 +143,7 @@ impl Panel {
             }
             let mut pending: Vec<(usize, Pending<'_>)> = Vec::with_capacity(tier.len());
             for at in tier {
-                if mode == Mode::Enforce && self.settled(&verdicts) {
+                if enforced && self.settled(&verdicts) {
                     verdicts[at] = Some(seats[at].skipped(Skip::EarlyExit, Duration::ZERO));
                 } else if seats[at].is_rule() {
                     verdicts[at] = Some(seats[at].rule(matter));
@@ -142,22 +154,38 @@ impl Panel {
             while !pending.is_empty() {
                 let (at, verdict) = first(&mut pending).await;
                 verdicts[at] = Some(verdict);
-                if mode == Mode::Enforce && self.settled(&verdicts) {
+                if enforced && self.settled(&verdicts) {
                     for (at, _) in pending.drain(..) {
                         verdicts[at] = Some(seats[at].skipped(Skip::EarlyExit, started.elapsed()));
                     }
                 }
             }
         }
-        let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
+        let mut verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
+        if !enforced {
+            verdicts.iter_mut().for_each(|verdict| verdict.mode = Mode::Audit);
+        }
         self.metrics().note(&verdicts);
         verdicts
     }
 
-    /// Verdicts of enforced critics on an answer that cannot be read.
-    pub(super) fn unread(&self) -> Vec<Verdict> {
-        let enforced = self.seats.iter().filter(|seat| seat.settings.mode == Mode::Enforce);
-        let verdicts: Vec<Verdict> = enforced.map(|seat| seat.skipped(Skip::Unreadable, Duration::ZERO)).collect();
+    /// Who judges an answer after it went out; none where nobody does.
+    pub fn afterwards(&self, request: &Request) -> Option<Bench> {
+        if !is_judged(request.api) {
+            return None;
+        }
+        let through = request.facts.stream && self.policy.stream == Stream::Audit && self.has(Mode::Enforce);
+        let bench = if through { Bench::Everybody } else { Bench::Audit };
+        (through || self.has(Mode::Audit)).then_some(bench)
+    }
+
+    /// Verdicts of critics that were given nothing to do, for that reason.
+    pub fn skip(&self, bench: Bench, skip: Skip) -> Vec<Verdict> {
+        let seats = self.seats.iter().filter(|seat| bench.has(seat.settings.mode));
+        let mut verdicts: Vec<Verdict> = seats.map(|seat| seat.skipped(skip, Duration::ZERO)).collect();
+        if bench != Bench::Enforced {
+            verdicts.iter_mut().for_each(|verdict| verdict.mode = Mode::Audit);
+        }
         self.metrics().note(&verdicts);
         verdicts
     }
@@ -194,6 +222,16 @@ async fn first(pending: &mut Vec<(usize, Pending<'_>)>) -> (usize, Verdict) {
         std::task::Poll::Pending
     })
     .await
+}
+
+impl Bench {
+    fn has(self, mode: Mode) -> bool {
+        match self {
+            Self::Enforced => mode == Mode::Enforce,
+            Self::Audit => mode == Mode::Audit,
+            Self::Everybody => true,
+        }
+    }
 }
 
 impl Seat {

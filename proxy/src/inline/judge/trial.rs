@@ -10,18 +10,19 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderValue, StatusCode, header};
-use weir_critic::{Case, critique};
+use weir_critic::{Case, Skip, critique};
 
 use super::body::Body;
 use super::held::{Collected, collect};
-use super::panel::{Matter, Panel, Urgency};
-use super::{Upstream, verdict_comment};
+use super::panel::{Bench, Matter, Panel, Urgency};
+use super::{Upstream, before_last_event, verdict_comment};
+use crate::exchange::case::{Given, read};
+use crate::exchange::completion::Completion;
 use crate::exchange::completion::render::{Form, Text, of_text};
-use crate::exchange::completion::{self, Completion};
 use crate::exchange::conversation::resend::{Critique, with_critique};
-use crate::exchange::judged::{Decision, Handling, Judged, Mode, Round, Ruling, Spent, Verdict, Vote, Word};
+use crate::exchange::judged::{Decision, Handling, Judged, Round, Ruling, Spent, Verdict, Vote, Word};
 use crate::exchange::record::is_event_stream;
-use crate::exchange::{Api, Error, Kind, Record, Share, case};
+use crate::exchange::{Api, Error, Kind, Record, Share};
 
 /// The answers of one exchange that were judged.
 pub struct Trial {
@@ -89,7 +90,7 @@ impl Trial {
         let (completion, case) = self.read(record, &head, &whole);
         let case = case.map(Arc::new);
         let matter = matter(record, case.clone());
-        let verdicts = self.panel.judge(Mode::Enforce, Urgency::Request, &matter).await;
+        let verdicts = self.panel.judge(Bench::Enforced, Urgency::Request, &matter).await;
         let ruling = self.panel.policy.combine.rule(&verdicts);
         let vote = ruling.decision;
         let judged_at = record.request.arrived.elapsed();
@@ -156,7 +157,7 @@ impl Trial {
         self.panel.metrics().decision(decision);
         let verdicts = self.held[best].verdicts.clone();
         let rounds = self.held.into_iter().map(Candidate::into_round).collect();
-        record.judged = Judged { decision, verdicts, rounds, word: Word::Fail, flowing: None };
+        record.judged = Judged { decision, verdicts, rounds, word: Word::Fail, ..Judged::default() };
         let own = (handling == Handling::Fallback).then(|| fallback(record, &self.panel.policy.escalate.answer));
         own.flatten()
             .ok_or_else(|| Error::new(Kind::Rejected, "no answer was good enough for the critics of this route"))
@@ -168,17 +169,17 @@ impl Trial {
         let comment = verdict_comment(word, &given.ruling);
         let Candidate { mut head, mut body, verdicts, .. } = given;
         if is_event_stream(header_text(&head, &header::CONTENT_TYPE)) {
-            body = before_last_event(&body, &comment);
+            body = before_last_event(&body, &comment).map_or(body, |(body, _)| body);
             head.headers.remove(header::CONTENT_LENGTH);
         }
         let rounds = self.held.into_iter().map(Candidate::into_round).collect();
-        record.judged = Judged { decision, verdicts, rounds, word, flowing: None };
+        record.judged = Judged { decision, verdicts, rounds, word, ..Judged::default() };
         (head, Body::whole(body))
     }
 
     /// An answer of a size that nobody judges: skipped, which every critic's setting decides about.
     fn too_large<B>(&mut self, record: &mut Record, head: Parts, body: Body<B>) -> Heard<B> {
-        let verdicts = self.panel.unread();
+        let verdicts = self.panel.skip(Bench::Enforced, Skip::Unreadable);
         let ruling = self.panel.policy.combine.rule(&verdicts);
         if !self.held.is_empty() {
             return Heard::Nothing;
@@ -196,19 +197,12 @@ impl Trial {
     }
 
     fn read(&self, record: &Record, head: &Parts, body: &[u8]) -> (Option<Completion>, Option<Case>) {
-        let encoding = header_text(head, &header::CONTENT_ENCODING);
-        if !(encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")) {
-            return (None, None);
-        }
-        let request = &record.request;
-        let stream = is_event_stream(header_text(head, &header::CONTENT_TYPE));
-        let read = completion::read(request.api, request.target.path(), stream, body);
-        let Some(completion) = read else { return (None, None) };
-        let mut case = case::case(request.api, &request.body, &completion, &self.panel.policy.context);
-        let tokens = completion::tokens(request.api, request.target.path(), stream, body);
-        let answers = case.iter_mut().flat_map(|case| &mut case.answers);
-        answers.zip(tokens).for_each(|(answer, tokens)| answer.tokens = tokens);
-        (Some(completion), case)
+        let answer = Given {
+            content_type: header_text(head, &header::CONTENT_TYPE),
+            content_encoding: header_text(head, &header::CONTENT_ENCODING),
+            body,
+        };
+        read(&record.request, &answer, &self.panel.policy.context)
     }
 }
 
@@ -278,26 +272,4 @@ fn fallback<B>(record: &Record, text: &str) -> Option<(Parts, Body<B>)> {
     let kind = if form == Form::Plain { "application/json" } else { "text/event-stream" };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     Some((response.into_parts().0, Body::whole(body)))
-}
-
-/// A stream with a comment before its last event, the one that ends it.
-fn before_last_event(stream: &Bytes, comment: &str) -> Bytes {
-    let end = stream.trim_ascii_end().len();
-    let ends: [&[u8]; 3] = [b"\n\n", b"\r\n\r\n", b"\r\r"];
-    let last = ends.iter().filter_map(|blank| Some(memchr::memmem::rfind(&stream[..end], blank)? + blank.len())).max();
-    let at = last.unwrap_or(0);
-    [&stream[..at], comment.as_bytes(), &stream[at..]].concat().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_comment_stands_before_the_event_that_ends_the_stream() {
-        let of = |stream: &'static str| before_last_event(&Bytes::from_static(stream.as_bytes()), ": c\n\n");
-        assert_eq!(of("data: 1\n\ndata: [DONE]\n\n"), "data: 1\n\n: c\n\ndata: [DONE]\n\n");
-        assert_eq!(of("data: 1\r\n\r\ndata: 2\r\n\r\n"), "data: 1\r\n\r\n: c\n\ndata: 2\r\n\r\n");
-        assert_eq!(of("data: [DONE]\n\n"), ": c\n\ndata: [DONE]\n\n");
-    }
 }

@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::SpanEvents;
 use weir_critic::Outcome;
 
 use crate::exchange::Record;
-use crate::exchange::judged::{Decision, Handling, Mode, Verdict};
+use crate::exchange::judged::Verdict;
 
 /// Name of the event.
 const RESULT: &str = "gen_ai.evaluation.result";
@@ -33,9 +33,7 @@ pub(super) fn of(record: &Record, attempt: usize) -> SpanEvents {
     };
     let rounds = judged.rounds.iter().filter(|round| place(round.judged_at) == attempt);
     let rounds = rounds.flat_map(|round| round.verdicts.iter().map(|verdict| (verdict, Some(round.judged_at))));
-    // Without an answer given, the record repeats the verdicts of the best of the rounds.
-    let is_given = !matches!(judged.decision, Decision::Escalate(Handling::Refuse | Handling::Fallback));
-    let given = judged.all().filter(|verdict| attempt == last && (is_given || verdict.mode == Mode::Audit));
+    let given = judged.own_verdicts().filter(|_| attempt == last);
     let given = given.map(|verdict| (verdict, None));
     let mut events: Vec<Event> = rounds.chain(given).map(|(verdict, at)| event(record, verdict, at)).collect();
     let dropped_count = u32::try_from(events.len().saturating_sub(EVENTS)).unwrap_or(u32::MAX);
@@ -73,7 +71,7 @@ mod tests {
 
     use super::super::super::metrics::tests::record;
     use super::*;
-    use crate::exchange::judged::{Cost, Judged, OnSkip, Round, Word};
+    use crate::exchange::judged::{Cost, Decision, Judged, Mode, OnSkip, Round, Word};
 
     fn verdict(critic: &str, judgement: Judgement) -> Verdict {
         Verdict {
@@ -119,7 +117,7 @@ mod tests {
                 verdict("other", Judgement::skipped(Skip::NotSampled)),
             ],
             rounds: vec![round],
-            flowing: None,
+            ..Judged::default()
         };
         assert_eq!(
             told(&of(&record, 0)),
