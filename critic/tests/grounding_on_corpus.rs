@@ -44,7 +44,8 @@ fn load(set: &str) -> Option<Vec<Example>> {
     };
     let path = PathBuf::from(folder).join(format!("faithfulness/{set}.jsonl"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
-    Some(text.lines().map(|line| example(serde_json::from_str(line).unwrap())).collect())
+    let row = |line| serde_json::from_str(line).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+    Some(text.lines().map(|line| example(row(line))).collect())
 }
 
 fn example(row: Row) -> Example {
