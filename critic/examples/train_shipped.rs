@@ -22,17 +22,35 @@ fn main() {
 }
 
 fn write(name: &str, rows: &[Row], settings: &Settings) {
-    let made = train(rows, settings, &mut |at| eprint!("\r{name}: pass {} of {}", at.done, at.total)).expect("the sets have rows of both labels");
+    let made = train(rows, settings, &mut |at| eprint!("\r{name}: pass {} of {}", at.done, at.total))
+        .expect("the sets have rows of both labels");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("models/{name}.weircls"));
     std::fs::write(&path, made.to_bytes()).expect("the clone can be written to");
     let card = made.card();
-    eprintln!("\n{}: {} bytes, sha256 {}\n  rows {:?} by label {:?}\n  {:?}", path.display(), made.to_bytes().len(), made.checksum(), card.training.rows, card.training.rows_by_label, card.quality);
+    eprintln!(
+        "\n{}: {} bytes, sha256 {}\n  rows {:?} by label {:?}\n  {:?}",
+        path.display(),
+        made.to_bytes().len(),
+        made.checksum(),
+        card.training.rows,
+        card.training.rows_by_label,
+        card.quality
+    );
 }
 
 fn insult_settings() -> Settings {
     Settings {
         name: "insults".to_owned(),
-        sources: ["Davidson 2017 (MIT)", "Surge AI toxicity (MIT)", "CLINC150 (CC-BY-3.0)", "Banking77 (CC-BY-4.0)", "HaluEval (MIT)", "RAGTruth (MIT)"].map(str::to_owned).to_vec(),
+        sources: [
+            "Davidson 2017 (MIT)",
+            "Surge AI toxicity (MIT)",
+            "CLINC150 (CC-BY-3.0)",
+            "Banking77 (CC-BY-4.0)",
+            "HaluEval (MIT)",
+            "RAGTruth (MIT)",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         positive: Some("toxic".to_owned()),
         ..Settings::default()
     }
@@ -41,7 +59,9 @@ fn insult_settings() -> Settings {
 fn instruction_settings() -> Settings {
     Settings {
         name: "passage_instructions".to_owned(),
-        sources: ["BIPIA (MIT)", "HaluEval (MIT)", "RAGTruth (MIT)", "SummEdits (Apache-2.0)"].map(str::to_owned).to_vec(),
+        sources: ["BIPIA (MIT)", "HaluEval (MIT)", "RAGTruth (MIT)", "SummEdits (Apache-2.0)"]
+            .map(str::to_owned)
+            .to_vec(),
         shape: Shape { words: 3, ..Shape::default() },
         positive: Some("instruction".to_owned()),
         // One sentence of some thousand in documents speaks to a machine; rows say one of seven.
@@ -53,7 +73,9 @@ fn instruction_settings() -> Settings {
 fn insults(data: &Path) -> Vec<Row> {
     let mut rows = Vec::new();
     for set in ["safety/davidson_dev.jsonl", "safety/surge_toxicity_dev.jsonl"] {
-        rows.extend(read(data, set).iter().map(|row| labelled(&without_marks(text(row, "text")), row["toxic"] == 1, None)));
+        rows.extend(
+            read(data, set).iter().map(|row| labelled(&without_marks(text(row, "text")), row["toxic"] == 1, None)),
+        );
     }
     for (set, field, every) in [
         ("ood/clinc150_dev.jsonl", "text", 5),
@@ -96,7 +118,9 @@ fn passage_instructions(data: &Path) -> Vec<Row> {
         rows.extend(first.take(2).map(|own| sentence(own, true, text(&row, "id"))));
     }
     let mut sources = BTreeSet::new();
-    for set in ["ragtruth_qa_train", "halueval_qa_dev", "summedits_samsum_dev", "summedits_news_dev", "summedits_podcast_dev"] {
+    for set in
+        ["ragtruth_qa_train", "halueval_qa_dev", "summedits_samsum_dev", "summedits_news_dev", "summedits_podcast_dev"]
+    {
         for row in read(data, &format!("faithfulness/{set}.jsonl")) {
             let source = text(&row, "source_id").to_owned();
             let document = ["context", "document"].iter().find_map(|field| row[field].as_str()).unwrap_or("");

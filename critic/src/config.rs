@@ -20,6 +20,9 @@ pub enum Config {
     PersonalData(rules::personal_data::Config),
     /// Attempts to take over the LLM, in questions and in retrieved text.
     PromptInjection(models::prompt_injection::Config),
+    /// Answers beside their question.
+    #[cfg(feature = "onnx")]
+    Relevance(models::relevance::Config),
     /// Questions out of the deployment's own topics.
     Topic(models::topic::Config),
     /// Toxic text.
@@ -52,6 +55,8 @@ impl Config {
         match self {
             Self::PersonalData(config) => config.faults(),
             Self::PromptInjection(config) => config.faults(),
+            #[cfg(feature = "onnx")]
+            Self::Relevance(config) => config.faults(),
             Self::Topic(config) => config.faults(),
             Self::Toxicity(config) => config.faults(),
         }
@@ -61,7 +66,11 @@ impl Config {
     pub fn build(&self) -> Result<Built, String> {
         Ok(match self.clone() {
             Self::PersonalData(config) => Built::Alone(Arc::new(rules::personal_data::PersonalData::new(config))),
-            Self::PromptInjection(config) => Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config))),
+            Self::PromptInjection(config) => {
+                Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config)))
+            }
+            #[cfg(feature = "onnx")]
+            Self::Relevance(config) => Built::Alone(Arc::new(models::relevance::Relevance::new(config)?)),
             Self::Topic(config) => Built::Alone(Arc::new(models::topic::Topic::new(config)?)),
             Self::Toxicity(config) => Built::Alone(Arc::new(models::toxicity::Toxicity::new(config)?)),
         })

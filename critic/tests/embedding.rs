@@ -27,14 +27,17 @@ fn tokens_are_those_of_the_reference_tokenizer() {
         (
             "Привет, мир! Йод и ёлка.",
             &[
-                101, 1194, 16856, 10325, 25529, 15290, 22919, 1010, 1191, 10325, 16856, 999, 1188, 14150, 29742, 1188, 1185,
-                29436, 28598, 1012, 102,
+                101, 1194, 16856, 10325, 25529, 15290, 22919, 1010, 1191, 10325, 16856, 999, 1188, 14150, 29742, 1188,
+                1185, 29436, 28598, 1012, 102,
             ],
         ),
         ("日本語のテキスト 123", &[101, 1864, 1876, 1950, 1671, 30239, 30227, 30233, 30240, 13138, 102]),
         (
             "https://example.org/a_b?c=1 #tag",
-            &[101, 16770, 1024, 1013, 1013, 2742, 1012, 8917, 1013, 1037, 1035, 1038, 1029, 1039, 1027, 1015, 1001, 6415, 102],
+            &[
+                101, 16770, 1024, 1013, 1013, 2742, 1012, 8917, 1013, 1037, 1035, 1038, 1029, 1039, 1027, 1015, 1001,
+                6415, 102,
+            ],
         ),
         ("What is the capital of France?", &[101, 2054, 2003, 1996, 3007, 1997, 2605, 1029, 102]),
     ];
@@ -58,7 +61,11 @@ fn vectors_are_those_of_the_reference_runtime() {
     let fox = embed("The quick brown fox jumps over the lazy dog.");
     let reference = [0.0456, 0.0722, 0.0512, 0.0799, 0.0323, -0.0342];
     // int8: runtimes round differently.
-    assert!(fox.iter().zip(reference).all(|(ours, theirs): (&f32, f32)| (ours - theirs).abs() < 0.01), "{:?}", &fox[..6]);
+    assert!(
+        fox.iter().zip(reference).all(|(ours, theirs): (&f32, f32)| (ours - theirs).abs() < 0.01),
+        "{:?}",
+        &fox[..6]
+    );
     let (question, answer) = (embed("What is the capital of France?"), embed("Paris is the capital of France."));
     let (near, far) = (cosine(&question, &answer), cosine(&question, &fox));
     assert!((near - 0.857).abs() < 0.02 && (far - 0.024).abs() < 0.02, "{near} {far}");

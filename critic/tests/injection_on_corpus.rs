@@ -99,7 +99,9 @@ fn instructions_in_retrieved_text_are_found_by_position_and_kind() {
 
 fn contexts(data: &std::path::Path, set: &str) -> Vec<String> {
     let rows = read(data, set);
-    let own = |row: &Value| ["context", "document", "knowledge"].iter().find_map(|field| row[*field].as_str()).map(str::to_owned);
+    let own = |row: &Value| {
+        ["context", "document", "knowledge"].iter().find_map(|field| row[*field].as_str()).map(str::to_owned)
+    };
     rows.iter().filter_map(own).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
@@ -108,6 +110,12 @@ fn show(critic: &PromptInjection, rows: &[&&Value], field: &str) {
         let text = text(row, field);
         let suspicion = critic.question(text);
         let start: String = text.chars().take(160).collect();
-        eprintln!("  {:.2} {} {:?} {:?}", suspicion.score, suspicion.family, &text[suspicion.start..suspicion.end], start);
+        eprintln!(
+            "  {:.2} {} {:?} {:?}",
+            suspicion.score,
+            suspicion.family,
+            &text[suspicion.start..suspicion.end],
+            start
+        );
     }
 }

@@ -19,12 +19,26 @@ fn rows(rows: &[Value], most: usize) -> Vec<Row> {
         *count += 1;
         *count <= most
     });
-    few.map(|row| Row { text: text(row, "text").to_owned(), label: text(row, "intent").to_owned(), group: None }).collect()
+    few.map(|row| Row { text: text(row, "text").to_owned(), label: text(row, "intent").to_owned(), group: None })
+        .collect()
 }
 
 /// Area under the curve of "in scope" by score.
 fn area(inside: &[f64], outside: &[f64]) -> f64 {
-    let over = |a: &f64| outside.iter().map(|b| if a > b { 1.0 } else if a == b { 0.5 } else { 0.0 }).sum::<f64>();
+    let over = |a: &f64| {
+        outside
+            .iter()
+            .map(|b| {
+                if a > b {
+                    1.0
+                } else if a == b {
+                    0.5
+                } else {
+                    0.0
+                }
+            })
+            .sum::<f64>()
+    };
     inside.iter().map(over).sum::<f64>() / (inside.len() * outside.len()) as f64
 }
 
@@ -32,7 +46,8 @@ fn area(inside: &[f64], outside: &[f64]) -> f64 {
 fn the_trained_classifier_names_topics_and_knows_what_is_outside() {
     let Some(data) = corpus::folder() else { return };
     let all = read(&data, "ood/clinc150_dev.jsonl");
-    let settings = Settings { shape: Shape { buckets_log2: 15, ..Shape::default() }, folds: 2, epochs: 6, ..Settings::default() };
+    let settings =
+        Settings { shape: Shape { buckets_log2: 15, ..Shape::default() }, folds: 2, epochs: 6, ..Settings::default() };
     let made = train(&rows(&all, 50), &settings, &mut |_| ()).unwrap();
     let (mut inside, mut outside, mut right) = (Vec::new(), Vec::new(), 0);
     for row in all.iter().filter(|row| row["split"] != "train") {
@@ -67,6 +82,8 @@ fn nearness_to_topics_knows_better_what_is_outside() {
     let least = 0.6;
     let kept = share(inside.iter().filter(|near| **near >= least).count(), inside.len());
     let caught = share(outside.iter().filter(|near| **near < least).count(), outside.len());
-    eprintln!("nearness, 10 examples a topic: out of scope AUROC {area:.3}; at {least}: {kept:.3} kept, {caught:.3} caught");
+    eprintln!(
+        "nearness, 10 examples a topic: out of scope AUROC {area:.3}; at {least}: {kept:.3} kept, {caught:.3} caught"
+    );
     assert!(area >= 0.95, "{area}");
 }

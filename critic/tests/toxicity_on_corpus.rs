@@ -15,7 +15,9 @@ use weir_critic::models::toxicity::{Config, Toxicity};
 fn real_chat_prompts_are_judged_as_people_judged_them() {
     let Some(data) = corpus::folder() else { return };
     let rows = read(&data, "safety/toxicchat_train.jsonl");
-    let digest = |row: &Value| text(row, "id").bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let digest = |row: &Value| {
+        text(row, "id").bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)))
+    };
     for (name, half, floor) in [("worked on", 0, 0.0), ("only measured", 1, 0.0)] {
         let own: Vec<&Value> = rows.iter().filter(|row| digest(row) % 2 == half).collect();
         let f1 = f1(&format!("ToxicChat, half {name}"), &own, "text");
@@ -51,7 +53,11 @@ fn ordinary_texts_are_seldom_called_toxic() {
         let alarms: Vec<&Value> = rows.iter().filter(|row| critic.score(text(row, field)).0 >= 0.5).collect();
         let micros = started.elapsed().as_micros() as usize / rows.len().max(1);
         show(&critic, &alarms, field);
-        eprintln!("called toxic, {name}: {:.2} % of {}, {micros} µs each", 100.0 * share(alarms.len(), rows.len()), rows.len());
+        eprintln!(
+            "called toxic, {name}: {:.2} % of {}, {micros} µs each",
+            100.0 * share(alarms.len(), rows.len()),
+            rows.len()
+        );
     }
 }
 
@@ -67,7 +73,8 @@ fn f1(name: &str, rows: &[&Value], field: &str) -> f64 {
         }
     }
     let f1 = share(2 * right.len(), 2 * right.len() + wrong.len() + missed.len());
-    let (precision, recall) = (share(right.len(), right.len() + wrong.len()), share(right.len(), right.len() + missed.len()));
+    let (precision, recall) =
+        (share(right.len(), right.len() + wrong.len()), share(right.len(), right.len() + missed.len()));
     show(&critic, &wrong, field);
     eprintln!("{name}: {} rows, F1 {f1:.3}, precision {precision:.3}, recall {recall:.3}", rows.len());
     f1

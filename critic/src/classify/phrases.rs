@@ -96,8 +96,10 @@ impl Phrases {
             let fault = |problem| Error { line: at + 1, problem };
             match line.strip_prefix('@') {
                 Some(rest) => {
-                    let (name, words) = rest.split_once('=').ok_or_else(|| fault("`@name = words` is wanted".to_owned()))?;
-                    let atoms: Result<Vec<u32>, String> = words.split_whitespace().map(|word| grammar.atom(word)).collect();
+                    let (name, words) =
+                        rest.split_once('=').ok_or_else(|| fault("`@name = words` is wanted".to_owned()))?;
+                    let atoms: Result<Vec<u32>, String> =
+                        words.split_whitespace().map(|word| grammar.atom(word)).collect();
                     named.entry(name.trim()).or_default().extend(atoms.map_err(fault)?);
                 }
                 None => grammar.read_phrases(line, &named).map_err(fault)?,
@@ -135,7 +137,10 @@ impl Phrases {
         let mut gap = 0;
         for part in phrase.split_whitespace() {
             if let Some(words) = part.strip_prefix("..") {
-                gap = words.parse().ok().filter(|gap| (1..=LONGEST_GAP).contains(gap) && !elements.is_empty())
+                gap = words
+                    .parse()
+                    .ok()
+                    .filter(|gap| (1..=LONGEST_GAP).contains(gap) && !elements.is_empty())
                     .ok_or_else(|| format!("{part:?}: a gap stands between words and is 1 to {LONGEST_GAP}"))?;
                 continue;
             }

@@ -9,7 +9,8 @@ use super::largest;
 /// Calibration and quality from decision values of rows that their model had not seen.
 pub(super) fn measure(decided: &[Vec<f32>], labels: &[usize], folds: usize) -> (Calibration, Quality) {
     let two = decided.first().is_some_and(|values| values.len() == 1);
-    let best: Vec<(usize, f64)> = decided.iter().map(|values| largest(values)).map(|(at, v)| (at, f64::from(v))).collect();
+    let best: Vec<(usize, f64)> =
+        decided.iter().map(|values| largest(values)).map(|(at, v)| (at, f64::from(v))).collect();
     let truth: Vec<bool> =
         best.iter().zip(labels).map(|((at, _), label)| if two { *label == 1 } else { at == label }).collect();
     let values: Vec<f64> = best.iter().map(|(_, value)| *value).collect();
@@ -136,7 +137,10 @@ mod tests {
             truth.extend([at % 10 < 2, at % 10 < 9]);
         }
         let line = platt(&values, &truth);
-        assert!((line.probability(-1.0) - 0.2).abs() < 0.005 && (line.probability(2.0) - 0.9).abs() < 0.005, "{line:?}");
+        assert!(
+            (line.probability(-1.0) - 0.2).abs() < 0.005 && (line.probability(2.0) - 0.9).abs() < 0.005,
+            "{line:?}"
+        );
     }
 
     #[test]

@@ -218,7 +218,8 @@ fn check_groups(rows: &[Row], settings: &Settings) -> Result<usize, Error> {
 }
 
 fn prepare(rows: &[Row], labels: &[String], settings: &Settings) -> Prepared {
-    let index: BTreeMap<&str, usize> = labels.iter().enumerate().map(|(index, label)| (label.as_str(), index)).collect();
+    let index: BTreeMap<&str, usize> =
+        labels.iter().enumerate().map(|(index, label)| (label.as_str(), index)).collect();
     let own: Vec<usize> = rows.iter().map(|row| index[row.label.as_str()]).collect();
     let mut counts = vec![0usize; labels.len()];
     own.iter().for_each(|label| counts[*label] += 1);
@@ -256,7 +257,11 @@ mod tests {
     use super::*;
 
     fn rows(count: usize) -> Vec<Row> {
-        let kinds = [("weather", "will it rain or snow in"), ("money", "transfer my money and pay in"), ("еда", "где поесть в городе")];
+        let kinds = [
+            ("weather", "will it rain or snow in"),
+            ("money", "transfer my money and pay in"),
+            ("еда", "где поесть в городе"),
+        ];
         let row = |at: usize| {
             let (label, text) = kinds[at % kinds.len()];
             Row { text: format!("{text} place{}", at / 3), label: label.to_owned(), group: None }

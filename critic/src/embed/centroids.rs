@@ -25,7 +25,12 @@ pub struct Centroids {
 
 impl Centroids {
     /// Of labelled rows; `progress` is told how many of them are done.
-    pub fn train(rows: &[Row], model: &str, service: &Service, progress: &mut dyn FnMut(usize)) -> Result<Self, Refused> {
+    pub fn train(
+        rows: &[Row],
+        model: &str,
+        service: &Service,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Self, Refused> {
         let mut by_label: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         rows.iter().for_each(|row| by_label.entry(&row.label).or_default().push(&row.text));
         let mut made = Self { model: model.to_owned(), labels: Vec::new(), vectors: Vec::new() };

@@ -85,7 +85,11 @@ impl Encoder {
         let (mut numbers, width) = self.run(&encoding, encoding.ids.len(), pool)?;
         numbers.chunks_exact_mut(width).for_each(to_length_one);
         let last = encoding.ids.len() - 1;
-        Ok(TokenVectors { vectors: numbers[width..last * width].to_vec(), width, spans: encoding.spans[1..last].to_vec() })
+        Ok(TokenVectors {
+            vectors: numbers[width..last * width].to_vec(),
+            width,
+            spans: encoding.spans[1..last].to_vec(),
+        })
     }
 
     /// Decision values of a classifier over a pair of texts.

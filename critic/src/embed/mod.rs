@@ -81,9 +81,11 @@ impl Config {
         }
         let folder = self.place();
         let words = ModelFile { path: folder.join("tokenizer.json"), sha256: None }.read()?;
-        let words = WordPiece::read(&words).map_err(|fault| format!("{}: {fault}", folder.join("tokenizer.json").display()))?;
+        let words =
+            WordPiece::read(&words).map_err(|fault| format!("{}: {fault}", folder.join("tokenizer.json").display()))?;
         let bytes = self.model().read()?;
-        let encoder = Encoder::new(bytes, words, self.tokens).map_err(|fault| format!("{}: {fault}", folder.display()))?;
+        let encoder =
+            Encoder::new(bytes, words, self.tokens).map_err(|fault| format!("{}: {fault}", folder.display()))?;
         let service = Arc::new(Service::start(encoder, self.threads, self.waiting));
         running.retain(|_, service| service.strong_count() > 0);
         running.insert(key, Arc::downgrade(&service));

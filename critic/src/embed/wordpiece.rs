@@ -154,7 +154,9 @@ fn letters(text: &str) -> impl Iterator<Item = Letter> {
             '\0' | '\u{fffd}' => Vec::new(),
             other if is_control(other) => Vec::new(),
             other if other.is_ascii() => vec![other.to_ascii_lowercase()],
-            other => std::iter::once(other).nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect(),
+            other => {
+                std::iter::once(other).nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+            }
         };
         plain.into_iter().map(move |letter| (letter, span.clone()))
     })
@@ -197,9 +199,12 @@ mod tests {
     use super::*;
 
     fn small() -> WordPiece {
-        let tokens = ["[UNK]", "[CLS]", "[SEP]", "play", "##ing", "##s", "!", "и", "##од", "cafe", "don", "'", "t", "日"];
-        let vocab: serde_json::Map<String, Value> = tokens.iter().zip(0..).map(|(token, id)| ((*token).to_owned(), Value::from(id))).collect();
-        let file = serde_json::json!({"model": {"type": "WordPiece", "vocab": vocab}, "normalizer": {"lowercase": true}});
+        let tokens =
+            ["[UNK]", "[CLS]", "[SEP]", "play", "##ing", "##s", "!", "и", "##од", "cafe", "don", "'", "t", "日"];
+        let vocab: serde_json::Map<String, Value> =
+            tokens.iter().zip(0..).map(|(token, id)| ((*token).to_owned(), Value::from(id))).collect();
+        let file =
+            serde_json::json!({"model": {"type": "WordPiece", "vocab": vocab}, "normalizer": {"lowercase": true}});
         WordPiece::read(file.to_string().as_bytes()).unwrap()
     }
 

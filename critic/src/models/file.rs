@@ -36,9 +36,10 @@ impl ModelFile {
         }
         let bytes = std::fs::read(&self.path).map_err(|fault| format!("{name}: {fault}"))?;
         match &self.sha256 {
-            Some(wanted) if !wanted.eq_ignore_ascii_case(&checksum(&bytes)) => {
-                Err(format!("{name}: its SHA-256 is {}, not {wanted}: fetch it again or name the right one", checksum(&bytes)))
-            }
+            Some(wanted) if !wanted.eq_ignore_ascii_case(&checksum(&bytes)) => Err(format!(
+                "{name}: its SHA-256 is {}, not {wanted}: fetch it again or name the right one",
+                checksum(&bytes)
+            )),
             _ => Ok(bytes),
         }
     }

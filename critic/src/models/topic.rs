@@ -134,7 +134,11 @@ impl Critic for Topic {
         let topic = &self.classifier.card().labels[label];
         let place = Place::Turn { turn };
         if self.config.forbidden.contains(topic) && probability >= self.config.threshold {
-            let found = Finding::new("forbidden_topic", place, format!("the question is about {topic}, which is not talked about here"));
+            let found = Finding::new(
+                "forbidden_topic",
+                place,
+                format!("the question is about {topic}, which is not talked about here"),
+            );
             return Judgement::scored(probability, self.config.threshold, vec![found]);
         }
         match self.inside(&case.conversation[turn].text, probability) {
@@ -187,12 +191,16 @@ fn scope(place: Place, inside: f64, least: f64) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Turn;
     use crate::classify::Shape;
     use crate::classify::train::{Row, Settings, train};
-    use crate::Turn;
 
     fn critic(forbidden: &[&str]) -> Result<Topic, String> {
-        let kinds = [("оплата", "как оплатить счёт картой"), ("доставка", "где мой заказ и курьер"), ("politics", "who wins the election")];
+        let kinds = [
+            ("оплата", "как оплатить счёт картой"),
+            ("доставка", "где мой заказ и курьер"),
+            ("politics", "who wins the election"),
+        ];
         let row = |at: usize| {
             let (label, text) = kinds[at % 3];
             Row { text: format!("{text} {}", at / 3), label: label.to_owned(), group: None }
@@ -204,7 +212,8 @@ mod tests {
         std::fs::write(&path, made.to_bytes()).unwrap();
         let sha256 = Some(made.checksum().to_owned());
         let forbidden = forbidden.iter().map(|topic| (*topic).to_owned()).collect();
-        let critic = Topic::new(Config { classifier: ModelFile { path: path.clone(), sha256 }, forbidden, ..Config::default() });
+        let critic =
+            Topic::new(Config { classifier: ModelFile { path: path.clone(), sha256 }, forbidden, ..Config::default() });
         std::fs::remove_file(path).unwrap();
         critic
     }

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::file::ModelFile;
-use crate::classify::phrases::{Hit, Phrases, probability};
 use crate::classify::Artefact;
+use crate::classify::phrases::{Hit, Phrases, probability};
 use crate::config::Fault;
 use crate::{Case, Critic, Effort, Finding, Judgement, Place, Skip, verdict};
 
@@ -121,7 +121,8 @@ impl Toxicity {
     /// A critic with these settings. Reads the classifier where one is named.
     pub fn new(config: Config) -> Result<Self, String> {
         let read = |file: &ModelFile| {
-            let artefact = Artefact::read(&file.read()?).map_err(|fault| format!("{}: {fault}", file.path.display()))?;
+            let artefact =
+                Artefact::read(&file.read()?).map_err(|fault| format!("{}: {fault}", file.path.display()))?;
             match artefact.card().labels.len() {
                 2 => Ok(artefact),
                 labels => Err(format!("{}: tells {labels} labels apart, not toxic from not", file.path.display())),

@@ -18,7 +18,8 @@ use crate::config::Fault;
 use crate::{Case, Critic, Effort, Finding, Judgement, Place, Role, Skip};
 
 static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::read(include_str!("../../../models/injection_phrases.txt")).expect("a test reads the grammar that is shipped")
+    Phrases::read(include_str!("../../../models/injection_phrases.txt"))
+        .expect("a test reads the grammar that is shipped")
 });
 static INSTRUCTIONS: LazyLock<Artefact> = LazyLock::new(|| {
     let bytes = include_bytes!("../../../models/passage_instructions.weircls");
@@ -209,8 +210,9 @@ fn family(hit: &Hit) -> &'static str {
 
 /// Sentences with the first byte of each, cut where they do not end.
 pub fn sentences(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.split_inclusive('\n').flat_map(|line| line.split_sentence_bound_indices().map(|(_, sentence)| sentence)).flat_map(
-        move |sentence| {
+    text.split_inclusive('\n')
+        .flat_map(|line| line.split_sentence_bound_indices().map(|(_, sentence)| sentence))
+        .flat_map(move |sentence| {
             let mut rest = sentence;
             std::iter::from_fn(move || {
                 let cut = floor(rest, MAX_SENTENCE_BYTES);
@@ -218,8 +220,7 @@ pub fn sentences(text: &str) -> impl Iterator<Item = (usize, &str)> {
                 rest = after;
                 (!piece.is_empty()).then(|| (piece.as_ptr() as usize - text.as_ptr() as usize, piece))
             })
-        },
-    )
+        })
 }
 
 /// The last character boundary that is not after `bytes`.
