@@ -77,7 +77,7 @@ impl Relevance {
     /// Probability that an answer is beside its question.
     pub fn score(&self, question: &str, answer: &str) -> Result<f64, Refused> {
         let (question, answer) = (cut(question, QUESTION_BYTES), cut(answer, ANSWER_BYTES));
-        let near = cosine(&*self.service.embed(question)?, &*self.service.embed(answer)?);
+        let near = cosine(&self.service.embed(question)?, &self.service.embed(answer)?);
         let logit = WEIGHTS.0 * f64::from(near) + WEIGHTS.1 * shared(question, answer) + WEIGHTS.2;
         Ok(1.0 / (1.0 + (-logit).exp()))
     }
