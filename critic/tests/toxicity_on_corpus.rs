@@ -57,7 +57,7 @@ fn ordinary_texts_are_seldom_called_toxic() {
 }
 
 fn f1(name: &str, rows: &[&Value], field: &str) -> f64 {
-    let critic = Toxicity::new(Config::default()).unwrap();
+    let critic = Toxicity::new(Config::default()).unwrap_or_else(|fault| panic!("{fault}"));
     let (mut right, mut wrong, mut missed) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         match (critic.score(text(row, field)).0 >= Config::default().threshold, row["toxic"] == 1) {
