@@ -141,5 +141,5 @@ fn matter(record: &Record, panel: &Panel) -> Matter {
         true => None,
         false => case::read(&record.request, &given, &panel.policy().context).1,
     };
-    Matter { id: record.request.id, case: case.map(Arc::new), model: record.request.facts.model.clone() }
+    Matter { id: record.request.id, case: case.map(Arc::new), model: record.request.facts.model.clone(), left: None }
 }

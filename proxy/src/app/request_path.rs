@@ -132,12 +132,13 @@ fn policy(route: &Route, parts: &Parts<'_>) -> Policy {
     });
     let retry = decide::Limits {
         max_answers: retry.max_answers,
-        within: *retry.within,
+        within: route.total_timeout.map_or(*retry.within, |total| (*total).min(*retry.within)),
         max_tokens: retry.max_tokens,
         handling: route.judge.escalate.handling,
     };
     let cache = Arc::new(cache::Rules::new(
         kept,
+        panel.as_ref().is_some_and(|panel| panel.tells_forms_apart()),
         Arc::new(First { plan: own.clone(), panel: panel.as_ref().map_or(0, |panel| panel.identity()) }),
     ));
     Policy { plan: own, again, panel, retry, cache, settings }

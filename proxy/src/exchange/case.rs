@@ -69,7 +69,8 @@ pub struct Given<'a> {
     pub body: &'a [u8],
 }
 
-/// Reads an answer, and makes the case of its exchange. None where it cannot be read.
+/// Reads an answer, and makes the case of its exchange. No case where the answer cannot be read,
+/// or not all of it: a critic must not find good what it has not seen.
 pub fn read(request: &Request, given: &Given<'_>, context: &Context) -> (Option<Completion>, Option<Case>) {
     if !(given.content_encoding.is_empty() || given.content_encoding.eq_ignore_ascii_case("identity")) {
         return (None, None);
@@ -77,23 +78,26 @@ pub fn read(request: &Request, given: &Given<'_>, context: &Context) -> (Option<
     let (api, path) = (request.api, request.target.path());
     let stream = is_event_stream(given.content_type);
     let Some(completion) = completion::read(api, path, stream, given.body) else { return (None, None) };
+    if completion.partial || completion.choices.is_empty() {
+        return (Some(completion), None);
+    }
     let mut case = case(api, &request.body, &completion, context);
     let tokens = completion::tokens(api, path, stream, given.body);
-    let answers = case.iter_mut().flat_map(|case| &mut case.answers);
-    answers.zip(tokens).for_each(|(answer, tokens)| answer.tokens = tokens);
-    (Some(completion), case)
+    case.answers.iter_mut().zip(tokens).for_each(|(answer, tokens)| answer.tokens = tokens);
+    (Some(completion), Some(case))
 }
 
-/// The case of an exchange; none where the request's body is of no known shape.
-pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -> Option<Case> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let conversation = conversation::of_value(api, &value)?;
+/// The case of an exchange. Where the request's body cannot be read, the conversation is empty:
+/// the answer is judged all the same.
+pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -> Case {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let conversation = conversation::of_value(api, &value).unwrap_or_default();
     let turns: Vec<Turn> = conversation.messages.iter().map(turn).collect();
     let results = conversation.messages.iter().flat_map(|message| &message.parts).filter_map(result);
     let said = turns.iter().flat_map(|turn| context.passages(turn.role, &turn.text));
     let format = format(&value);
     let answers = answers(completion);
-    Some(Case {
+    Case {
         context: results.chain(said).collect(),
         conversation: turns,
         tools: tools(&value),
@@ -101,7 +105,7 @@ pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -
         format,
         answers,
         references: Vec::new(),
-    })
+    }
 }
 
 /// The form that a request asks for. Bodies that do not speak of one are not parsed.
@@ -246,7 +250,7 @@ mod tests {
 
     fn of(api: Api, request: &str, response: &str) -> Case {
         let completion = completion::read(api, "", false, response.as_bytes()).unwrap();
-        case(api, request.as_bytes(), &completion, &Context::default()).unwrap()
+        case(api, request.as_bytes(), &completion, &Context::default())
     }
 
     const CHAT: &str = r#"{"choices":[{"index":0,"message":{"content":"4"},"finish_reason":"stop"}]}"#;
@@ -283,7 +287,7 @@ mod tests {
         ] {
             let request = format!(r#"{{"messages":[],"input":[],{}}}"#, extra.replace('S', schema));
             let completion = Completion::default();
-            let case = case(api, request.as_bytes(), &completion, &Context::default()).unwrap();
+            let case = case(api, request.as_bytes(), &completion, &Context::default());
             assert_eq!(case.format, Format::Schema(Arc::new(serde_json::json!({"type": "object"}))), "{extra}");
             assert_eq!(case.task, Task::Json);
         }

@@ -105,6 +105,8 @@ pub struct Spent {
     pub tokens: u64,
     /// Whether a critique can be put into the request.
     pub can_resend: bool,
+    /// Time until the client stops waiting; none where it did not say.
+    pub left: Option<Duration>,
 }
 
 impl Judged {

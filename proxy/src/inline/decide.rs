@@ -37,7 +37,8 @@ pub fn decide(vote: Vote, spent: &Spent, limits: &Limits) -> Step {
     if vote == Vote::Pass {
         return Step::Pass;
     }
-    let has_time = spent.elapsed.saturating_add(spent.longest) <= limits.within;
+    let in_time = spent.left.is_none_or(|left| spent.longest <= left);
+    let has_time = in_time && spent.elapsed.saturating_add(spent.longest) <= limits.within;
     let has_budget = spent.answers < limits.max_answers && spent.tokens < limits.max_tokens;
     if has_time && has_budget && spent.can_resend { Step::Retry } else { Step::Escalate(limits.handling) }
 }
@@ -61,6 +62,8 @@ mod tests {
             (Spent { answers: 3, ..spent }, false),
             (Spent { elapsed: seconds(10), ..spent }, true),
             (Spent { elapsed: seconds(6), longest: seconds(5), ..spent }, false),
+            (Spent { left: Some(seconds(2)), longest: seconds(3), ..spent }, false),
+            (Spent { left: Some(seconds(3)), longest: seconds(3), ..spent }, true),
             (Spent { tokens: 99, ..spent }, true),
             (Spent { tokens: 100, ..spent }, false),
             (Spent { can_resend: false, ..spent }, false),

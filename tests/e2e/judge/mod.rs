@@ -1,6 +1,7 @@
 //! Critics before the client: the same behaviour in every shape, form and kind of answer.
 
 mod conformance;
+mod evasion;
 mod load;
 mod retry;
 mod shapes;

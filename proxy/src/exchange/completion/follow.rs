@@ -101,7 +101,9 @@ impl Follower {
 
     /// What was said so far; none before anything of its shape came.
     pub fn so_far(&self) -> Option<Completion> {
-        self.assembler.clone().finish()
+        let mut said = self.assembler.clone().finish()?;
+        said.partial |= self.reader.dropped() > 0;
+        Some(said)
     }
 }
 

@@ -75,7 +75,9 @@ fn piece(part: Part, block: &Value) -> Piece {
         "text" => piece.text.push_str(text(block, "text")),
         "thinking" => piece.reasoning.push_str(text(block, "thinking")),
         "tool_use" | "server_tool_use" => piece.call = Some(call(part, block)),
-        _ => {}
+        // Encrypted: nobody reads it.
+        "redacted_thinking" => {}
+        _ => piece.unknown = true,
     }
     piece
 }

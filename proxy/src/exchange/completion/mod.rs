@@ -51,6 +51,10 @@ pub struct Completion {
     pub ended: bool,
     /// Text of an error that came in place of, or within, the answer.
     pub error: Option<String>,
+    /// Whether something of the answer is not here: an event that could not be read, an item of
+    /// an unknown kind, more choices or parts than are kept, a text that was replaced by another.
+    /// Who judges it has not seen all that the client sees.
+    pub partial: bool,
 }
 
 /// One of the choices.
@@ -104,7 +108,9 @@ const MAX_PARTS: usize = 512;
 pub fn read(api: Api, path: &str, stream: bool, body: &[u8]) -> Option<Completion> {
     let mut assembler = Assembler::new(api, path)?;
     if stream {
-        Reader::default().push(body, |event| assembler.event(event));
+        let mut reader = Reader::default();
+        reader.push(body, |event| assembler.event(event));
+        assembler.completion.partial |= reader.dropped() > 0;
     } else {
         assembler.plain(body);
     }
@@ -186,6 +192,8 @@ impl Assembler {
         } else if let Ok(value) = serde_json::from_slice::<Value>(event.data) {
             self.take(Part::Delta, event.name, &value);
             self.pattern.learn(self.shape, event.data, &value);
+        } else {
+            self.completion.partial |= !event.data.is_empty();
         }
     }
 
@@ -212,6 +220,8 @@ impl Assembler {
     /// The completion; none where nothing of this shape was seen.
     pub fn finish(mut self) -> Option<Completion> {
         self.completion.usage = self.counts.usage();
+        let full = |choice: &Choice| choice.tool_calls.len() >= MAX_PARTS;
+        self.completion.partial |= self.pieces.is_partial() || self.completion.choices.iter().any(full);
         if !self.pieces.is_empty() {
             self.pieces.into_choice(self.completion.choice(0)?);
         }
@@ -246,6 +256,7 @@ impl Completion {
     /// The choice of that index, made where it is not there yet; none past the limit.
     fn choice(&mut self, index: usize) -> Option<&mut Choice> {
         if index >= MAX_CHOICES {
+            self.partial = true;
             return None;
         }
         if self.choices.len() <= index {

@@ -14,6 +14,19 @@ pub(super) struct Piece {
     /// Told instead of the reasoning, by models that keep it to themselves.
     pub(super) summary: String,
     pub(super) call: Option<ToolCall>,
+    /// It is of a kind that nobody here reads.
+    pub(super) unknown: bool,
+}
+
+impl Piece {
+    /// Whether a final form says something else than what came before it.
+    fn says_otherwise(&self, last: &Self) -> bool {
+        let differs = |before: &str, last: &str| !before.is_empty() && before != last;
+        let calls = self.call.as_ref().zip(last.call.as_ref());
+        differs(&self.text, &last.text)
+            || differs(&self.refusal, &last.refusal)
+            || calls.is_some_and(|(before, last)| differs(&before.arguments, &last.arguments))
+    }
 }
 
 /// The blocks by number.
@@ -22,6 +35,8 @@ pub(super) struct Pieces {
     by_number: BTreeMap<usize, Piece>,
     /// Ids of blocks in order of arrival, for streams that do not number them.
     ids: Vec<String>,
+    /// Something that was said is not here.
+    partial: bool,
 }
 
 impl Pieces {
@@ -37,6 +52,7 @@ impl Pieces {
     /// The block of that number; none once too many are held.
     pub(super) fn at(&mut self, number: usize) -> Option<&mut Piece> {
         if self.by_number.len() >= MAX_PARTS && !self.by_number.contains_key(&number) {
+            self.partial = true;
             return None;
         }
         Some(self.by_number.entry(number).or_default())
@@ -55,13 +71,26 @@ impl Pieces {
 
     /// Replaces a block by its final form.
     pub(super) fn set(&mut self, number: usize, piece: Piece) {
-        if let Some(slot) = self.at(number) {
-            *slot = piece;
-        }
+        let Some(slot) = self.at(number) else { return };
+        let replaces = slot.says_otherwise(&piece);
+        let unknown = piece.unknown;
+        *slot = piece;
+        self.partial |= replaces || unknown;
     }
 
-    pub(super) fn clear(&mut self) {
-        self.by_number.clear();
+    /// Replaces all blocks by their final forms.
+    pub(super) fn set_all(&mut self, pieces: impl Iterator<Item = Piece>) {
+        let before = std::mem::take(&mut self.by_number);
+        pieces.enumerate().for_each(|(number, piece)| self.set(number, piece));
+        // Numbers may differ where an engine does not number its deltas: compared in order.
+        let says = |pieces: &BTreeMap<usize, Piece>| -> String { pieces.values().map(|p| p.text.as_str()).collect() };
+        let said = says(&before);
+        self.partial |= !said.is_empty() && said != says(&self.by_number);
+    }
+
+    /// Whether something that was said is not here.
+    pub(super) fn is_partial(&self) -> bool {
+        self.partial
     }
 
     pub(super) fn has_token(&self) -> bool {

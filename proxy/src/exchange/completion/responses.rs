@@ -71,10 +71,7 @@ fn response(assembler: &mut Assembler, value: &Value) {
     assembler.seen |= text(value, "object") == "response" || !output.is_empty();
     assembler.envelope(value);
     if !output.is_empty() {
-        assembler.pieces.clear();
-    }
-    for (number, item) in output.iter().enumerate() {
-        assembler.pieces.set(number, piece(item));
+        assembler.pieces.set_all(output.iter().map(piece));
     }
     let incomplete = value.get("incomplete_details").map_or("", |details| text(details, "reason"));
     let status = text(value, "status");
@@ -100,7 +97,9 @@ fn piece(item: &Value) -> Piece {
             append_texts(&mut piece.summary, item.get("summary").unwrap_or(&Value::Null));
         }
         "function_call" | "custom_tool_call" | "mcp_call" => piece.call = Some(call(item)),
-        _ => {}
+        // They say what was looked for, not what was found.
+        "web_search_call" | "file_search_call" | "mcp_list_tools" => {}
+        _ => piece.unknown = true,
     }
     piece
 }

@@ -66,6 +66,9 @@ pub struct Cache<B> {
 pub struct Rules {
     policy: RoutePolicy,
     vary: Vec<HeaderName>,
+    /// Whether an answer made in one form is not given in another: where critics treat streams
+    /// otherwise, what one form let through the other may have held back.
+    forms_apart: bool,
     engine: Arc<dyn Engine>,
 }
 
@@ -98,8 +101,8 @@ pub struct Shareable {
 
 impl Rules {
     /// The rules of a route that asks this engine first.
-    pub fn new(policy: RoutePolicy, engine: Arc<dyn Engine>) -> Self {
-        Self { vary: policy.vary_names(), policy, engine }
+    pub fn new(policy: RoutePolicy, forms_apart: bool, engine: Arc<dyn Engine>) -> Self {
+        Self { vary: policy.vary_names(), policy, forms_apart, engine }
     }
 
     /// Whether an answer may be given to nobody but its own client: its engine says so, or it
@@ -189,7 +192,7 @@ impl<B: Generated + 'static> Cache<B> {
             exchange: draft.request.id,
             digest: *key.digest(),
             key: key.full_shared(),
-            lanes: lanes(draft.request.api, form),
+            lanes: if rules.forms_apart { own_lane(form) } else { lanes(draft.request.api, form) },
             limit_bytes: self.max_entry_bytes,
             lag_bytes: LAG_BYTES.max(self.max_entry_bytes),
             deadline: deadline.map(Into::into),
@@ -244,7 +247,10 @@ impl<B: Generated + 'static> Cache<B> {
             route: &record.route,
             tenant_epoch: epochs.tenant(&record.tenant),
             route_epoch: epochs.route(&record.route),
-            engine: rules.engine.identity(),
+            engine: rules
+                .engine
+                .identity()
+                .wrapping_add(u64::from(rules.forms_apart && form_of(record) != Form::Plain)),
             variant: key::variant(&record.request, &rules.policy),
             keep_cut: rules.policy.keep_cut,
             vary: &rules.vary,
@@ -271,6 +277,15 @@ fn form_of(record: &Record) -> Form {
         _ if !facts.stream => Form::Plain,
         // The other shapes always tell the usage.
         api => Form::Stream { include_usage: facts.include_usage && matches!(api, Api::Chat | Api::Completions) },
+    }
+}
+
+/// The generation of a form's own.
+fn own_lane(form: Form) -> &'static [Lane] {
+    match form {
+        Form::Plain => &[Lane::Plain],
+        Form::Stream { include_usage: false } => &[Lane::Stream],
+        Form::Stream { include_usage: true } => &[Lane::StreamWithUsage],
     }
 }
 

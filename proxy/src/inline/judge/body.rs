@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header;
 use http::response::Parts;
 use http_body_util::Full;
 use hyper::body::{Frame, SizeHint};
@@ -13,11 +12,10 @@ use hyper::body::{Frame, SizeHint};
 use super::Upstream;
 use super::config::Stream;
 use super::panel::Panel;
-use super::trial::is_judged;
+use super::trial::{is_judged, is_plain_stream};
 use super::watch::Watched;
 use super::window::Windowed;
 use crate::exchange::judged::Mode;
-use crate::exchange::record::is_event_stream;
 use crate::exchange::{Error, Record};
 
 /// An answer on its way from the engine.
@@ -48,9 +46,7 @@ impl<B: Upstream> Body<B> {
     /// An answer that is not held whole, as its route lets it through.
     pub fn flowing(panel: Option<&Arc<Panel>>, record: &mut Record, head: &Parts, body: B) -> Self {
         let Some(panel) = panel else { return Self::Through(body) };
-        let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let is_stream = is_event_stream(text(header::CONTENT_TYPE)) && text(header::CONTENT_ENCODING).is_empty();
-        if !(head.status.is_success() && is_stream && is_judged(record.request.api)) {
+        if !(head.status.is_success() && is_plain_stream(head) && is_judged(&record.request)) {
             return Self::Through(body);
         }
         match panel.policy.stream {

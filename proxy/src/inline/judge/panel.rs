@@ -68,6 +68,8 @@ pub struct Matter {
     pub case: Option<Arc<Case>>,
     /// `model` of the exchange, for questions where none is configured.
     pub model: Option<Box<str>>,
+    /// Time until its client stops waiting; none where it did not say.
+    pub left: Option<Duration>,
 }
 
 type Pending<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
@@ -104,10 +106,15 @@ impl Panel {
         for seat in self.seats.iter().filter(|seat| seat.settings.mode == Mode::Enforce) {
             hasher.update(format!("{:?} {}\n", seat.settings, seat.version).as_bytes());
         }
-        hasher.update(format!("{:?}", self.policy.combine).as_bytes());
+        hasher.update(format!("{:?} {:?}", self.policy.combine, self.policy.stream).as_bytes());
         let mut head = [0; 8];
         head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
         u64::from_le_bytes(head)
+    }
+
+    /// Whether streams are judged otherwise than plain answers are.
+    pub fn tells_forms_apart(&self) -> bool {
+        self.policy.stream != Stream::Hold && self.has(Mode::Enforce)
     }
 
     /// Whether any critic judges in that mode.
@@ -115,10 +122,9 @@ impl Panel {
         self.seats.iter().any(|seat| seat.settings.mode == mode)
     }
 
-    /// Whether the answer to a request is held for its critics.
+    /// Whether the answer to a request has to wait for critics, whole or in windows.
     pub fn holds(&self, request: &Request) -> bool {
-        let holds = !request.facts.stream || self.policy.stream == Stream::Hold;
-        holds && is_judged(request.api) && self.has(Mode::Enforce)
+        is_judged(request) && self.has(Mode::Enforce)
     }
 
     /// Its settings.
@@ -132,7 +138,10 @@ impl Panel {
         let enforced = bench == Bench::Enforced;
         let seats: Vec<&Seat> = self.seats.iter().filter(|seat| bench.has(seat.settings.mode)).collect();
         let mut verdicts: Vec<Option<Verdict>> = seats.iter().map(|seat| seat.without_asking(matter)).collect();
-        let budget = enforced.then(|| *self.policy.limits.budget);
+        let budget = enforced.then(|| {
+            let own = *self.policy.limits.budget;
+            matter.left.map_or(own, |left| left.min(own))
+        });
         let left = |seat: &Seat| {
             let own = *seat.settings.budget;
             budget.map_or(own, |budget| own.min(budget.saturating_sub(started.elapsed())))
@@ -176,7 +185,7 @@ impl Panel {
 
     /// Who judges an answer after it went out; none where nobody does.
     pub fn afterwards(&self, request: &Request) -> Option<Bench> {
-        if !is_judged(request.api) {
+        if !is_judged(request) {
             return None;
         }
         let through = request.facts.stream && self.policy.stream == Stream::Audit && self.has(Mode::Enforce);

@@ -13,16 +13,17 @@ use http::{HeaderValue, StatusCode, header};
 use weir_critic::{Case, Skip, critique};
 
 use super::body::Body;
+use super::config::Stream;
 use super::held::{Collected, collect};
 use super::panel::{Bench, Matter, Panel, Urgency};
 use super::{Upstream, before_last_event, verdict_comment};
 use crate::exchange::case::{Given, read};
-use crate::exchange::completion::Completion;
 use crate::exchange::completion::render::{Form, Text, of_text};
+use crate::exchange::completion::{Choice, Completion};
 use crate::exchange::conversation::resend::{Critique, with_critique};
 use crate::exchange::judged::{Decision, Handling, Judged, Round, Ruling, Spent, Verdict, Vote, Word};
-use crate::exchange::record::is_event_stream;
-use crate::exchange::{Api, Error, Kind, Record, Share};
+use crate::exchange::record::{Answerer, is_event_stream};
+use crate::exchange::{Error, Kind, Record, Request, Share};
 
 /// The answers of one exchange that were judged.
 pub struct Trial {
@@ -51,6 +52,8 @@ struct Candidate {
     case: Option<Arc<Case>>,
     verdicts: Vec<Verdict>,
     ruling: Ruling,
+    /// Who made it.
+    engine: Option<Answerer>,
     judged_at: Duration,
     took: Duration,
 }
@@ -75,11 +78,13 @@ impl Trial {
             Err(_) if !self.held.is_empty() => return Ok(Heard::Nothing),
             Err(error) => return Err(error),
         };
-        if !head.status.is_success() || !is_judged(record.request.api) {
+        if !(head.status.is_success() && self.holds(&head)) {
             let is_first = self.held.is_empty();
-            return Ok(if is_first { Heard::Unjudged(head, Body::Through(body)) } else { Heard::Nothing });
+            let flowing = |record| Heard::Unjudged(head.clone(), Body::flowing(Some(&self.panel), record, &head, body));
+            return Ok(if is_first { flowing(record) } else { Heard::Nothing });
         }
-        let started = self.held.last().map_or(Duration::ZERO, |last| last.judged_at);
+        let admitted = record.timings.admitted.unwrap_or_default();
+        let started = self.held.last().map_or(admitted, |last| last.judged_at);
         let limit = self.panel.policy.limits.held_bytes.bytes();
         let whole = match collect(body, limit, &mut self.share).await {
             Ok(Collected::Whole(whole)) => whole,
@@ -95,11 +100,18 @@ impl Trial {
         let vote = ruling.decision;
         let judged_at = record.request.arrived.elapsed();
         let took = judged_at.saturating_sub(started);
-        self.held.push(Candidate { head, body: whole, completion, case, verdicts, ruling, judged_at, took });
+        let engine = record.engine.clone();
+        self.held.push(Candidate { head, body: whole, completion, case, verdicts, ruling, engine, judged_at, took });
         if vote == Vote::Fail && self.held.len() < self.panel.policy.retry.max_answers as usize {
             self.next = self.critique(record);
         }
         Ok(Heard::Judged(vote))
+    }
+
+    /// Whether an answer is held whole: all but those that are streams, of routes that let
+    /// streams flow.
+    fn holds(&self, head: &Parts) -> bool {
+        self.panel.policy.stream == Stream::Hold || !is_plain_stream(head)
     }
 
     /// What was spent so far.
@@ -110,6 +122,7 @@ impl Trial {
             longest: self.held.iter().map(|held| held.took).max().unwrap_or_default(),
             tokens: self.held.iter().map(|held| u64::from(held.tokens())).sum(),
             can_resend: self.next.is_some(),
+            left: time_left(record),
         }
     }
 
@@ -167,8 +180,10 @@ impl Trial {
         self.panel.metrics().decision(decision);
         let word = Word::of(&given.ruling);
         let comment = verdict_comment(word, &given.ruling);
-        let Candidate { mut head, mut body, verdicts, .. } = given;
-        if is_event_stream(header_text(&head, &header::CONTENT_TYPE)) {
+        let Candidate { mut head, mut body, verdicts, engine, .. } = given;
+        // An earlier answer may be the best.
+        record.engine = engine;
+        if is_plain_stream(&head) {
             body = before_last_event(&body, &comment).map_or(body, |(body, _)| body);
             head.headers.remove(header::CONTENT_LENGTH);
         }
@@ -184,15 +199,17 @@ impl Trial {
         if !self.held.is_empty() {
             return Heard::Nothing;
         }
-        if ruling.decision == Vote::Fail {
+        let delivers = self.panel.policy.escalate.handling == Handling::Deliver;
+        if ruling.decision == Vote::Fail && !delivers {
             let (judged_at, took) = (record.request.arrived.elapsed(), Duration::ZERO);
-            let (completion, case, body) = (None, None, Bytes::new());
-            self.held.push(Candidate { head, body, completion, case, verdicts, ruling, judged_at, took });
+            let (completion, case, body, engine) = (None, None, Bytes::new(), record.engine.clone());
+            self.held.push(Candidate { head, body, completion, case, verdicts, ruling, engine, judged_at, took });
             return Heard::Judged(Vote::Fail);
         }
-        let word = Word::of(&ruling);
-        record.judged = Judged { decision: Decision::Pass, verdicts, word, ..Judged::default() };
-        self.panel.metrics().decision(Decision::Pass);
+        let failed = ruling.decision == Vote::Fail;
+        let decision = if failed { Decision::Escalate(Handling::Deliver) } else { Decision::Pass };
+        record.judged = Judged { decision, verdicts, word: Word::of(&ruling), ..Judged::default() };
+        self.panel.metrics().decision(decision);
         Heard::Unjudged(head, body)
     }
 
@@ -208,8 +225,15 @@ impl Trial {
 
 impl Candidate {
     fn tokens(&self) -> u32 {
-        let usage = self.completion.as_ref().and_then(|completion| completion.usage);
-        usage.map_or(0, |usage| usage.completion_tokens)
+        let Some(completion) = &self.completion else { return 0 };
+        let bytes = |choice: &Choice| {
+            let calls: usize = choice.tool_calls.iter().map(|call| call.arguments.len()).sum();
+            choice.text.len() + choice.reasoning.len() + calls
+        };
+        // Streams tell no usage unless asked: then it is estimated, at four bytes a token.
+        let estimate = || completion.choices.iter().map(bytes).sum::<usize>() / 4;
+        let estimate = || u32::try_from(estimate()).unwrap_or(u32::MAX);
+        completion.usage.map_or_else(estimate, |usage| usage.completion_tokens)
     }
 
     /// The answer as text: what a critique speaks of.
@@ -239,13 +263,26 @@ impl Candidate {
     }
 }
 
-/// Shapes whose answers are read and judged.
-pub(super) fn is_judged(api: Api) -> bool {
-    matches!(api, Api::Chat | Api::Completions | Api::Responses | Api::Messages)
+/// Whether the answer to a request is text that critics are to judge.
+pub(super) fn is_judged(request: &Request) -> bool {
+    request.api.writes_text(&request.method, request.target.path())
 }
 
-pub(super) fn matter(record: &Record, case: Option<Arc<Case>>) -> Matter {
-    Matter { id: record.request.id, case, model: record.request.facts.model.clone() }
+/// Whether a head begins a stream of events that can be read.
+pub(super) fn is_plain_stream(head: &Parts) -> bool {
+    let encoding = header_text(head, &header::CONTENT_ENCODING);
+    is_event_stream(header_text(head, &header::CONTENT_TYPE))
+        && (encoding.is_empty() || encoding.eq_ignore_ascii_case("identity"))
+}
+
+fn matter(record: &Record, case: Option<Arc<Case>>) -> Matter {
+    let left = time_left(record);
+    Matter { id: record.request.id, case, model: record.request.facts.model.clone(), left }
+}
+
+/// Time until the client stops waiting, where it said so.
+fn time_left(record: &Record) -> Option<Duration> {
+    Some(record.request.deadline?.saturating_sub(record.request.arrived.elapsed()))
 }
 
 fn nothing() -> Error {

@@ -58,14 +58,14 @@ impl<B: Upstream> Windowed<B> {
         let request = &record.request;
         let Some(follower) = Follower::new(request.api, request.target.path()) else { return Err(upstream) };
         let empty = Completion::default();
-        let case = case::case(request.api, &request.body, &empty, &panel.policy.context).map(Arc::new);
+        let case = Some(Arc::new(case::case(request.api, &request.body, &empty, &panel.policy.context)));
         let flowed = Arc::new(std::sync::OnceLock::new());
         record.judged.flowing = Some(flowed.clone());
         Ok(Self {
             upstream: Some(upstream),
             panel,
             follower,
-            matter: Matter { id: request.id, case, model: request.facts.model.clone() },
+            matter: Matter { id: request.id, case, model: request.facts.model.clone(), left: None },
             held: VecDeque::new(),
             held_bytes: 0,
             came: 0,
