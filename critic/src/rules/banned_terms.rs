@@ -118,8 +118,11 @@ impl BannedTerms {
                 &copy
             }
         };
-        for hit in terms.find_overlapping_iter(view).filter(|hit| is_whole(view, hit.start(), hit.end())) {
-            found(Found { start: hit.start(), end: hit.end() });
+        // Whether there is any hit is told much faster than where all of them are.
+        if terms.is_match(view) {
+            for hit in terms.find_overlapping_iter(view).filter(|hit| is_whole(view, hit.start(), hit.end())) {
+                found(Found { start: hit.start(), end: hit.end() });
+            }
         }
         if self.stems.is_empty() {
             return;
@@ -158,7 +161,7 @@ impl Critic for BannedTerms {
             return Judgement::skipped(Skip::NotApplicable);
         }
         let mut findings: Vec<Finding> = Vec::new();
-        for (place, text) in case.texts() {
+        for (place, text) in case.texts().filter(|_| self.terms.is_some()) {
             self.find(text, |found| {
                 let span = Some(found.start..found.end);
                 let known = findings.iter().any(|finding| finding.place == place && finding.span == span);

@@ -67,17 +67,20 @@ const LACKS: [&str; 16] = [
     "have preferences",
 ];
 
-/// Whether a plain sentence denies the request.
-pub(super) fn denies(sentence: &str) -> bool {
+/// Whether a plain sentence denies the request; `no` tells whether it may hold a denial at all.
+pub(super) fn denies(sentence: &str, no: bool) -> bool {
     if is_short_denial(sentence) {
         return true;
+    }
+    if !no {
+        return false;
     }
     let denied = || speakers(sentence).any(|rest| is_denial(sentence, rest)) || begins_unable(sentence);
     has_no(sentence) && denied() && !NOT_FOUND.iter().any(|words| sentence.contains(words))
 }
 
-/// Whether any word of denial stands in the sentence: most sentences have none.
-fn has_no(sentence: &str) -> bool {
+/// Whether any word of denial stands in the text: most texts have none.
+pub(super) fn has_no(sentence: &str) -> bool {
     ["n't", "not", "nable", "cant"].iter().any(|no| memchr::memmem::find(sentence.as_bytes(), no.as_bytes()).is_some())
 }
 

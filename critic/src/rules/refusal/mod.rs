@@ -11,6 +11,7 @@
 
 mod english;
 mod lead;
+mod opening;
 mod phrases;
 
 use std::sync::LazyLock;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Fault;
 use crate::{Answer, Case, Critic, Effort, Finding, Judgement, Place, Skip};
 use lead::Lead;
+use opening::Openings;
 
 /// What counts as a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,9 @@ const FILTERS: [&str; 6] =
 /// All phrases, as one automaton.
 static PHRASES: LazyLock<Option<AhoCorasick>> =
     LazyLock::new(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(phrases::phrases()).ok());
+
+/// Those of them that ASCII text can hold.
+static OPENINGS: LazyLock<Openings> = LazyLock::new(|| Openings::of(phrases::phrases()));
 
 /// Lectures and, after them, what is one only where a machine speaks.
 static LECTURES: LazyLock<Option<AhoCorasick>> =
@@ -107,12 +112,15 @@ impl Refusal {
         if self.own.iter().any(|phrase| lead.text.contains(phrase.as_str())) {
             return true;
         }
-        let phrase = PHRASES.as_ref().is_some_and(|phrases| {
-            phrases
-                .find_iter(&lead.text)
-                .any(|hit| lead.is_own_speech(hit.start()) && begins_word(&lead.text, hit.start()))
-        });
-        phrase || lead.sentences().any(english::denies)
+        let phrase = match lead.text.is_ascii() {
+            true => OPENINGS.hits(&lead.text).any(|at| lead.is_own_speech(at)),
+            false => PHRASES.as_ref().is_some_and(|phrases| {
+                phrases
+                    .find_iter(&lead.text)
+                    .any(|hit| lead.is_own_speech(hit.start()) && begins_word(&lead.text, hit.start()))
+            }),
+        };
+        phrase || lead.sentences().any(|sentence| english::denies(sentence, lead.has_no))
     }
 }
 
@@ -152,7 +160,7 @@ fn takes_back(lead: &Lead) -> bool {
 /// has no opinions of its own often tells those of others.
 fn lacks(lead: &Lead) -> bool {
     let mut sentences = lead.sentences();
-    let Some(first) = sentences.find(|sentence| english::lacks(sentence)) else { return false };
+    let Some(first) = sentences.find(|sentence| lead.has_no && english::lacks(sentence)) else { return false };
     let next = sentences.next().unwrap_or_default();
     let turns = ["however", "but ", "nevertheless", "nonetheless", "that said", "here", "generally", "the "];
     !first.contains(" but ") && !first.contains("however") && !turns.iter().any(|turn| next.starts_with(turn))
