@@ -13,6 +13,7 @@ mod english;
 mod lead;
 mod opening;
 mod phrases;
+mod russian;
 
 use std::sync::LazyLock;
 
@@ -120,13 +121,14 @@ impl Refusal {
                     .any(|hit| lead.is_own_speech(hit.start()) && begins_word(&lead.text, hit.start()))
             }),
         };
-        phrase || lead.sentences().any(|sentence| english::denies(sentence, lead.has_no))
+        let russian = || lead.text.contains("не ") && lead.sentences().any(russian::denies);
+        phrase || lead.sentences().any(|sentence| english::denies(sentence, lead.has_no)) || russian()
     }
 }
 
 impl Critic for Refusal {
     fn version(&self) -> &str {
-        "refusal-1"
+        "refusal-2"
     }
 
     fn effort(&self) -> Effort {
@@ -176,8 +178,11 @@ fn lectures(lead: &Lead, question: &str) -> bool {
             })
         })
     };
+    let corrects = |sentence: &str| phrases::CORRECTIONS.iter().any(|words| sentence.contains(words));
     if !lead.sentences().take(2).any(lectures) {
-        return false;
+        let begins = question.trim_start().get(..24).unwrap_or(question.trim_start()).to_lowercase();
+        let argue = phrases::ARGUE.iter().any(|words| begins.starts_with(words));
+        return argue && lead.sentences().any(corrects);
     }
     let question = lead::plain(question, 400);
     !question.is_empty() && !phrases::MORAL_QUESTIONS.iter().any(|words| question.contains(words))
