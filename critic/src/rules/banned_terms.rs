@@ -118,11 +118,8 @@ impl BannedTerms {
                 &copy
             }
         };
-        // Whether there is any hit is told much faster than where all of them are.
-        if terms.is_match(view) {
-            for hit in terms.find_overlapping_iter(view).filter(|hit| is_whole(view, hit.start(), hit.end())) {
-                found(Found { start: hit.start(), end: hit.end() });
-            }
+        for hit in terms.find_overlapping_iter(view).filter(|hit| is_whole(view, hit.start(), hit.end())) {
+            found(Found { start: hit.start(), end: hit.end() });
         }
         if self.stems.is_empty() {
             return;

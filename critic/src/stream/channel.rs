@@ -123,10 +123,12 @@ impl Channel {
     /// Whether nothing can be seen across pieces that was not seen before: no terms are looked
     /// for, and no byte came that closes a mark.
     fn is_dull(&self, ready: &Ready, piece: &Piece<'_>) -> bool {
-        let terms = ready.terms.is_some() && !self.terms_told;
+        if ready.terms.is_some() && !self.terms_told {
+            return false;
+        }
         let closes = |byte: u8| matches!(byte, b'>' | b']' | b'\n' | b':' | b'=');
-        !terms
-            && !(self.looks_for_marks(ready, piece) && piece.text.bytes().fold(false, |any, byte| any | closes(byte)))
+        // Without a way out: a token is shorter than a wrong guess of the processor.
+        !self.looks_for_marks(ready, piece) || !piece.text.bytes().fold(false, |any, byte| any | closes(byte))
     }
 
     /// Tool calls hold what they hold: marks there are the parser's business.
