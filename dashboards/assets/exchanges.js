@@ -12,7 +12,7 @@ function apply(changed = {}) {
   for (const [name, value] of new FormData(form)) if (value) query.set(name, value);
   for (const [name, value] of Object.entries(changed)) value ? query.set(name, value) : query.delete(name);
   if ("range" in changed) { query.delete("from"); query.delete("to"); }
-  location.assign(`/exchanges?${query}`);
+  location.assign(`${form.action}?${query}`);
 }
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -58,7 +58,7 @@ onKey("k", () => move(-1));
 onKey("ArrowDown", () => move(1));
 onKey("ArrowUp", () => move(-1));
 onKey("Enter", () => open(rows().find((row) => row.classList.contains("here"))));
-onKey("/", () => form.elements.text.focus());
+onKey("/", () => form.elements.text?.focus());
 onKey("f", () => form.querySelector("#picks select").focus());
 onKey("t", () => (form.querySelector("#ranges [aria-pressed]") ?? form.querySelector("#ranges button")).focus());
 onKey("l", () => live.click());
@@ -74,7 +74,7 @@ mark(rows().find((row) => row.dataset.id === here), false);
 async function fetchRows(before) {
   const query = new URLSearchParams(list?.dataset.query ?? location.search);
   if (before) query.set("before", before);
-  const answer = await fetch(`/exchanges/rows?${query}`);
+  const answer = await fetch(`${list?.dataset.rows ?? "/exchanges/rows"}?${query}`);
   if (!answer.ok || answer.redirected) return null;
   const page = new DOMParser().parseFromString(`<table>${await answer.text()}</table>`, "text/html");
   const body = document.adoptNode(page.querySelector("tbody"));

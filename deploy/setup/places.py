@@ -2,6 +2,7 @@
 
     <home>/libchdb.so           the ClickHouse engine of the embedded store
     <home>/llama/               a venv with llama.cpp and its model
+    <home>/models/              small models of critics, one folder each
     <home>/test-venv/           a venv with the official Python clients
     <home>/test-node/           node_modules with the official JavaScript client and the browser driver
 
@@ -34,6 +35,10 @@ def llama_model() -> Path:
     return home() / "llama" / "smollm2-135m-instruct.gguf"
 
 
+def models() -> Path:
+    return home() / "models"
+
+
 def test_python() -> Path:
     return home() / "test-venv" / "bin" / "python"
 
@@ -48,6 +53,7 @@ def all_places() -> dict[str, str]:
         "store_library": str(store_library()),
         "llama_python": str(llama_python()),
         "llama_model": str(llama_model()),
+        "models": str(models()),
         "test_python": str(test_python()),
         "test_node_modules": str(test_node_modules()),
     }

@@ -238,6 +238,7 @@ impl Keep {
             course,
             took: record.timings.finished.unwrap_or_default(),
             seen: self.frequency.seen(&record.tenant, &record.route, since_epoch),
+            judged: if record.judged.has_failed() { sample::Judged::Bad } else { sample::Judged::Good },
         })
     }
 }

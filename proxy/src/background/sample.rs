@@ -34,6 +34,9 @@ pub struct Config {
     /// Share of exchanges that an engine or Weir failed, or that the client left, because
     /// these are what one looks for. Default: 1.0.
     pub errors: f64,
+    /// Share of exchanges whose answers critics found bad: escalated, asked again for a better
+    /// answer, stopped, or failed by any critic, audits included. Default: 1.0.
+    pub judged_bad: f64,
     /// Share of exchanges that Weir refused before any engine was asked; lower it where a
     /// storm of refusals would fill the disk. Default: 1.0.
     pub refusals: f64,
@@ -70,6 +73,18 @@ pub struct Facts<'a> {
     pub took: Duration,
     /// Exchanges of the same tenant and route within the hour, before this one.
     pub seen: u32,
+    /// What critics made of it.
+    pub judged: Judged,
+}
+
+/// What critics made of an exchange, as far as sampling cares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Judged {
+    /// Nothing to complain of, or nobody was asked.
+    #[default]
+    Good,
+    /// Any of its answers was bad.
+    Bad,
 }
 
 /// How an exchange went, as far as sampling cares.
@@ -93,6 +108,8 @@ pub enum Reason {
     Uniform,
     /// It failed.
     Error,
+    /// Critics found an answer bad.
+    Verdict,
     /// It was refused.
     Refused,
     /// It was slow.
@@ -138,6 +155,7 @@ impl Default for Config {
             rate: 1.0,
             routes: BTreeMap::new(),
             errors: 1.0,
+            judged_bad: 1.0,
             refusals: 1.0,
             slow: 1.0,
             slow_after: Period::secs(30),
@@ -155,6 +173,7 @@ impl Config {
         let named = [
             ("rate", self.rate),
             ("errors", self.errors),
+            ("judged_bad", self.judged_bad),
             ("refusals", self.refusals),
             ("slow", self.slow),
             ("rare", self.rare),
@@ -176,8 +195,8 @@ impl Config {
 
 impl Reason {
     /// Every reason, for tables of metrics and tests.
-    pub const ALL: [Self; 7] =
-        [Self::Audit, Self::Uniform, Self::Error, Self::Refused, Self::Slow, Self::Rare, Self::None];
+    pub const ALL: [Self; 8] =
+        [Self::Audit, Self::Uniform, Self::Error, Self::Verdict, Self::Refused, Self::Slow, Self::Rare, Self::None];
 
     /// The word used in labels and columns.
     pub fn as_str(self) -> &'static str {
@@ -185,6 +204,7 @@ impl Reason {
             Self::Audit => "audit",
             Self::Uniform => "uniform",
             Self::Error => "error",
+            Self::Verdict => "verdict",
             Self::Refused => "refused",
             Self::Slow => "slow",
             Self::Rare => "rare",
@@ -210,7 +230,7 @@ impl Sampler {
     }
 
     /// The rate of each rule; 0 where it does not apply.
-    fn rules(&self, facts: &Facts<'_>) -> [(Reason, f64); 6] {
+    fn rules(&self, facts: &Facts<'_>) -> [(Reason, f64); 7] {
         let config = &self.config;
         let when = |applies: bool, rate: f64| if applies { rate } else { 0.0 };
         let ordinary = config.routes.get(facts.route).copied().unwrap_or(config.rate);
@@ -218,6 +238,7 @@ impl Sampler {
             (Reason::Audit, config.audit),
             (Reason::Uniform, ordinary),
             (Reason::Error, when(facts.course == Course::Error, config.errors)),
+            (Reason::Verdict, when(facts.judged == Judged::Bad, config.judged_bad)),
             (Reason::Refused, when(facts.course == Course::Refused, config.refusals)),
             (Reason::Slow, when(facts.took >= *config.slow_after, config.slow)),
             (Reason::Rare, when(facts.seen < config.rare_below, config.rare)),
@@ -258,129 +279,4 @@ impl Frequency {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn id(n: u64) -> ExchangeId {
-        ExchangeId(Uuid::from_u128(u128::from(n).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_0C92)))
-    }
-
-    fn facts(n: u64, route: &Name) -> Facts<'_> {
-        Facts { id: id(n), route, course: Course::Ordinary, took: Duration::ZERO, seen: u32::MAX }
-    }
-
-    fn main_route() -> Name {
-        Name::new("main").unwrap()
-    }
-
-    #[test]
-    fn the_largest_rate_that_applies_is_the_probability() {
-        let route = main_route();
-        let base = Config { rate: 0.1, errors: 0.5, refusals: 0.3, slow: 0.4, rare: 0.2, ..Config::default() };
-        let plain = facts(1, &route);
-        let slow = Duration::from_secs(30);
-        let table = [
-            (base.clone(), plain, 0.1),
-            (Config { rate: 0.0, ..base.clone() }, plain, 0.01),
-            (base.clone(), Facts { course: Course::Error, ..plain }, 0.5),
-            (base.clone(), Facts { course: Course::Refused, ..plain }, 0.3),
-            (base.clone(), Facts { took: slow, ..plain }, 0.4),
-            (base.clone(), Facts { took: slow - Duration::from_nanos(1), ..plain }, 0.1),
-            (base.clone(), Facts { seen: 9, ..plain }, 0.2),
-            (base.clone(), Facts { seen: 10, ..plain }, 0.1),
-            (base.clone(), Facts { seen: 0, took: slow, course: Course::Error, ..plain }, 0.5),
-            (Config { routes: [(main_route(), 0.9)].into(), ..base }, Facts { course: Course::Error, ..plain }, 0.9),
-        ];
-        for (config, facts, probability) in table {
-            assert_eq!(Sampler::new(&config).decide(&facts).probability, probability, "{facts:?}");
-        }
-    }
-
-    #[test]
-    fn the_share_that_is_kept_is_the_probability() {
-        let route = main_route();
-        for rate in [0.01, 0.1, 0.37, 0.5, 0.9, 1.0] {
-            let sampler = Sampler::new(&Config { rate, ..Config::default() });
-            let n = 20_000u64;
-            let kept = (0..n).filter(|n| sampler.decide(&facts(*n, &route)).keep).count() as u64;
-            // Five standard errors: one false failure in two million draws of the salt.
-            let interval = weir_stats::interval::wilson(kept, n, 5.0);
-            assert!(interval.low <= rate && rate <= interval.high, "{rate}: {kept} of {n}");
-        }
-    }
-
-    #[test]
-    fn weighted_totals_are_unbiased_on_mixed_traffic() {
-        let route = main_route();
-        let truth: f64 = (0..5000u64).map(|n| (n % 97) as f64).sum();
-        let mut estimates = Vec::new();
-        for salt in 0..40 {
-            let config = Config { rate: 0.2, errors: 0.8, salt: salt.to_string(), ..Config::default() };
-            let sampler = Sampler::new(&config);
-            let (mut values, mut chances) = (Vec::new(), Vec::new());
-            for n in 0..5000 {
-                let course = if n % 10 == 0 { Course::Error } else { Course::Ordinary };
-                let sampling = sampler.decide(&Facts { course, ..facts(n, &route) });
-                if sampling.keep {
-                    values.push((n % 97) as f64);
-                    chances.push(sampling.probability);
-                }
-            }
-            estimates.push(weir_stats::weighted::total(&values, &chances).unwrap());
-        }
-        let mean = estimates.iter().map(|total| total.value).sum::<f64>() / 40.0;
-        let error = estimates.iter().map(|total| total.standard_error).sum::<f64>() / 40.0;
-        assert!((mean - truth).abs() < 5.0 * error / 40f64.sqrt(), "{mean} {truth} {error}");
-        let covered = estimates.iter().filter(|t| (t.value - truth).abs() < 1.96 * t.standard_error).count();
-        assert!(covered >= 32, "{covered} of 40 intervals hold the truth");
-    }
-
-    #[test]
-    fn rare_pairs_are_counted_by_the_hour_and_within_bounds() {
-        let (tenant, route) = (Name::new("t").unwrap(), main_route());
-        let mut frequency = Frequency::default();
-        let at = Duration::from_secs(7200);
-        assert_eq!([0; 3].map(|_| frequency.seen(&tenant, &route, at)), [0, 1, 2]);
-        assert_eq!(frequency.seen(&tenant, &route, at + Duration::from_secs(3600)), 0);
-        for n in 0..PAIRS + 10 {
-            frequency.seen(&Name::new(&format!("t{n}")).unwrap(), &route, at);
-        }
-        assert_eq!(frequency.counts.len(), PAIRS);
-        assert_eq!(frequency.seen(&Name::new("new").unwrap(), &route, at), u32::MAX);
-    }
-
-    #[test]
-    fn rates_outside_their_range_are_faults() {
-        assert_eq!(Config::default().faults("sample"), []);
-        let config = Config {
-            rate: 1.5,
-            slow: f64::NAN,
-            audit: 0.0,
-            routes: [(main_route(), -0.1)].into(),
-            ..Config::default()
-        };
-        let paths: Vec<_> = config.faults("sample").into_iter().map(|fault| fault.path).collect();
-        assert_eq!(paths, ["sample.rate", "sample.slow", "sample.routes.main", "sample.audit"]);
-    }
-
-    proptest! {
-        #[test]
-        fn what_a_low_rate_keeps_a_higher_one_keeps_too(
-            n: u64, low in 0.0..=1.0f64, more in 0.0..=1.0f64, salt in "[a-z]{0,4}"
-        ) {
-            let route = main_route();
-            let high = low + (1.0 - low) * more;
-            let keep = |rate| {
-                let config = Config { rate, salt: salt.clone(), ..Config::default() };
-                Sampler::new(&config).decide(&facts(n, &route))
-            };
-            prop_assert!(!keep(low).keep || keep(high).keep);
-            prop_assert!(keep(1.0).keep);
-            prop_assert_eq!(keep(low), keep(low));
-            prop_assert_eq!(keep(low).keep, keep(low).reason != Reason::None);
-        }
-    }
-}
+mod tests;

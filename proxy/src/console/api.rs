@@ -19,11 +19,13 @@ use super::overview::Now;
 use super::pages::now_us;
 use super::series::{Series, series};
 
-/// `GET /api/overview`: the figures of this moment, and the estimated totals of the last day.
+/// `GET /api/overview`: the figures of this moment, and of the last day the estimated totals and verdicts.
 pub(super) async fn overview(State(console): State<Arc<Console>>) -> Response {
     let to = now_us();
-    let totals = console.store.totals(Window { from: to - 86_400_000_000, to }).await.ok();
-    Json(json!({"now": console.now(), "totals_last_day": totals})).into_response()
+    let last_day = Window { from: to - 86_400_000_000, to };
+    let (totals, critics) = tokio::join!(console.store.totals(last_day), console.store.critics(last_day));
+    let (totals, critics) = (totals.ok(), critics.ok());
+    Json(json!({"now": console.now(), "totals_last_day": totals, "critics_last_day": critics})).into_response()
 }
 
 /// `GET /api/live?since=`: points after that moment (milliseconds) for the charts.
@@ -57,10 +59,10 @@ pub(super) async fn exchanges(
 /// `GET /api/exchange/{id}`: metadata, timings, attempts and texts of one exchange.
 /// Texts of a hit are those of the exchange named by its `cache_source`.
 pub(super) async fn exchange(State(console): State<Arc<Console>>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let Facts { whole, texts, fingerprint, .. } = console.facts(&id).await?;
+    let Facts { whole, texts, fingerprint, judged, .. } = console.facts(&id).await?;
     let Timings { class, phases, attempts, .. } = Timings::of(&whole);
     let fingerprint = fingerprint.as_deref().map(fingerprint_fields).unwrap_or_default();
     Ok(Json(json!({"exchange": whole, "class": class, "timings": phases, "attempts": attempts,
-        "fingerprint": fingerprint, "texts": texts}))
+        "fingerprint": fingerprint, "texts": texts, "judged": judged}))
     .into_response())
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::content::Content;
+use super::judged::Judged;
 use super::rows::{Texts, Whole};
 use super::{format, list};
 use crate::exchange::Fingerprint;
@@ -17,6 +18,8 @@ pub(super) struct Facts {
     pub(super) texts: Option<Texts>,
     /// The engine fingerprint as JSON; likewise.
     pub(super) fingerprint: Option<String>,
+    /// What critics said; likewise.
+    pub(super) judged: Judged,
 }
 
 /// Everything that the page shows.
@@ -27,6 +30,8 @@ pub(super) struct Detail {
     pub(super) timings: Timings,
     pub(super) fingerprint: Vec<(&'static str, String)>,
     pub(super) content: Option<Content>,
+    /// None where no critic said anything.
+    pub(super) judged: Option<Judged>,
 }
 
 /// How it went, in time.
@@ -63,11 +68,12 @@ pub(super) struct Try {
 }
 
 impl Detail {
-    pub(super) fn of(Facts { whole, source, texts, fingerprint }: Facts) -> Self {
+    pub(super) fn of(Facts { whole, source, texts, fingerprint, judged }: Facts) -> Self {
         let told = source.as_ref().unwrap_or(&whole);
         Self {
             timings: Timings::of(&whole),
             fingerprint: fingerprint.as_deref().map(fingerprint_fields).unwrap_or_default(),
+            judged: Some(judged).filter(|judged| !judged.is_empty()),
             content: texts.map(|texts| Content::glance(told, &texts)),
             source,
             whole,

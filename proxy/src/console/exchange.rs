@@ -15,10 +15,11 @@ use super::content::Content;
 use super::detail::{Detail, Facts};
 use super::error::Failure;
 use super::filter::{Cursor, Filter};
+use super::judged::Judged;
 use super::pages::{Page, value};
 use super::queries::{Direction, OneOf};
 use super::raw::{Raw, is_stream};
-use super::rows::{OneText, Whole};
+use super::rows::{OneText, Texts, Whole};
 use super::view::Reader;
 use crate::exchange::ExchangeId;
 
@@ -32,10 +33,11 @@ pub(super) async fn page(
     match console.facts(&id).await.map(Detail::of) {
         Ok(detail) => {
             let page = context! {
-                section => "exchanges",
+                section => if filter.decision == "escalate" { "escalated" } else { "exchanges" },
                 detail => value(&detail),
                 entry => value(&console.entry(&detail.whole)),
                 query => filter.query(),
+                list => if filter.decision == "escalate" { "escalated" } else { "exchanges" },
                 steps => (),
             };
             console.page("exchange.html", &reader, page).into_response()
@@ -151,21 +153,33 @@ impl Console {
     /// Everything that the store has of one exchange.
     pub(super) async fn facts(&self, id: &str) -> Result<Facts, Failure> {
         let id: Uuid = id.parse().map_err(|_| Failure::NoExchange)?;
-        let store = &self.store;
-        let (whole, texts, fingerprint) = tokio::join!(store.whole(id), store.texts(id), store.fingerprint(id));
+        let (whole, told) = tokio::join!(self.store.whole(id), self.told(id));
         let whole = whole?;
         let Some(source) = source(&whole) else {
-            return Ok(Facts { whole, source: None, texts: texts?, fingerprint: fingerprint? });
+            let (texts, fingerprint, judged) = told?;
+            return Ok(Facts { whole, source: None, texts, fingerprint, judged });
         };
-        let of_source = tokio::join!(store.whole(source), store.texts(source), store.fingerprint(source));
-        match of_source {
-            (Ok(found), texts, fingerprint) => {
-                Ok(Facts { whole, source: Some(found), texts: texts?, fingerprint: fingerprint? })
+        match tokio::join!(self.store.whole(source), self.told(source)) {
+            (Ok(found), told) => {
+                let (texts, fingerprint, judged) = told?;
+                Ok(Facts { whole, source: Some(found), texts, fingerprint, judged })
             }
             // Not sampled, or its time to live is over: the hit's own figures are still worth a page.
-            (Err(Failure::NoExchange), ..) => Ok(Facts { whole, source: None, texts: None, fingerprint: None }),
-            (Err(failure), ..) => Err(failure),
+            (Err(Failure::NoExchange), _) => {
+                Ok(Facts { whole, source: None, texts: None, fingerprint: None, judged: Judged::default() })
+            }
+            (Err(failure), _) => Err(failure),
         }
+    }
+
+    /// What a hit shares with the exchange that its answer was made for.
+    async fn told(&self, id: Uuid) -> Result<(Option<Texts>, Option<String>, Judged), Failure> {
+        let store = &self.store;
+        let asked = tokio::join!(store.texts(id), store.fingerprint(id), store.verdicts(id), store.rounds(id));
+        let (texts, fingerprint, verdicts, rounds) = (asked.0?, asked.1?, asked.2?, asked.3?);
+        let given = texts.as_ref().map(|texts| texts.completion_text.as_str());
+        let judged = Judged::of(verdicts, rounds, given);
+        Ok((texts, fingerprint, judged))
     }
 
     async fn content(&self, id: &str) -> Result<Content, Failure> {

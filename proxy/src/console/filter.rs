@@ -31,6 +31,12 @@ pub(super) struct Filter {
     pub(super) error: String,
     /// What the cache did: an outcome, or an outcome and a reason as in `miss.stale`.
     pub(super) cache: String,
+    /// What critics say of the answer: `pass`, `fail` or `skipped`.
+    pub(super) verdict: String,
+    /// What was decided: `pass`, `escalate`, or `repaired` for a good answer after a bad one.
+    pub(super) decision: String,
+    /// A critic that found any of its answers bad.
+    pub(super) critic: String,
     /// Text within prompt, answer or bodies.
     pub(super) text: String,
     /// Cursor: rows older than this one.
@@ -75,7 +81,7 @@ pub(super) enum Search<'a> {
 
 impl Filter {
     /// The fields with their names in the address, cursor excluded.
-    pub(super) fn fields(&self) -> [(&'static str, &str); 13] {
+    pub(super) fn fields(&self) -> [(&'static str, &str); 16] {
         [
             ("range", &self.range),
             ("from", &self.from),
@@ -89,6 +95,9 @@ impl Filter {
             ("outcome", &self.outcome),
             ("error", &self.error),
             ("cache", &self.cache),
+            ("verdict", &self.verdict),
+            ("decision", &self.decision),
+            ("critic", &self.critic),
             ("text", &self.text),
         ]
     }
@@ -96,6 +105,11 @@ impl Filter {
     /// Whether it asks for more than a time range.
     pub(super) fn is_narrowed(&self) -> bool {
         self.fields().iter().any(|(key, value)| *key != "range" && !value.is_empty())
+    }
+
+    /// Whether it looks for what critics said.
+    pub(super) fn asks_for_critics(&self) -> bool {
+        [&self.verdict, &self.decision, &self.critic].into_iter().any(|value| !value.is_empty())
     }
 
     /// The address's query without the cursor, empty fields left out.

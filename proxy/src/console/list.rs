@@ -36,6 +36,14 @@ pub(super) struct Shown {
     pub(super) completion: String,
 }
 
+impl Shown {
+    /// Whether critics had a word in it.
+    pub(super) fn is_judged(&self) -> bool {
+        let line = &self.line;
+        !(line.verdict.is_empty() && line.failed_critics.is_empty() && line.skipped_critics.is_empty())
+    }
+}
+
 /// Volume over time, laid out in a box of [`WIDTH`] by [`HEIGHT`].
 #[derive(Debug, Default, PartialEq, Serialize)]
 pub(super) struct Chart {

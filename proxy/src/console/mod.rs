@@ -19,6 +19,7 @@ mod guard;
 mod health;
 mod host;
 mod json_text;
+mod judged;
 mod list;
 pub mod live;
 pub mod login;
@@ -321,6 +322,8 @@ fn router(console: Arc<Console>) -> axum::Router {
         .route("/overview/totals", get(pages::overview_totals))
         .route("/exchanges", get(pages::exchanges))
         .route("/exchanges/rows", get(pages::exchange_rows))
+        .route("/escalated", get(judged::pages::page))
+        .route("/escalated/rows", get(judged::pages::rows))
         .route("/exchange/{id}", get(exchange::page))
         .route("/exchange/{id}/answers", get(exchange::answers))
         .route("/exchange/{id}/steps", get(exchange::steps))

@@ -117,7 +117,8 @@ impl Now {
         let failed = outcomes.iter().filter(|outcome| matches!(&*outcome.word, "engine_error" | "failed" | "broken"));
         let failed: f64 = failed.map(|outcome| outcome.count).sum();
         // An engine that refuses a bad request has not failed; such an attempt is always the last.
-        let failed = (failed - change("weir_attempts_total", "status_4xx")).max(0.0);
+        // A sum of nothing is -0.0, which would be shown with its sign.
+        let failed = (failed - change("weir_attempts_total", "status_4xx")).max(0.0) + 0.0;
         let prompt = change("weir_tokens_total", "prompt");
         Self {
             at: last.at,

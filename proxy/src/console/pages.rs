@@ -20,6 +20,11 @@ use crate::exchange::{Api, Kind, Outcome};
 /// What the cache may do, as offered in the filter.
 const CACHINGS: [&str; 4] = ["hit", "collapsed", "miss", "bypass"];
 
+/// What critics may say, as offered in the filter.
+const VERDICTS: [&str; 3] = ["pass", "fail", "skipped"];
+/// What may follow from it.
+const DECISIONS: [&str; 3] = ["pass", "repaired", "escalate"];
+
 /// A page, or why there is none.
 pub(super) type Page = Result<Html<String>, Failure>;
 
@@ -79,13 +84,15 @@ pub(super) async fn overview_now(State(console): State<Arc<Console>>, reader: Re
     console.page("overview_now.html", &reader, context! {now => value(&console.now())})
 }
 
-/// Estimated totals of the last day, as a piece of the page.
+/// Estimated totals and verdicts of the last day, as a piece of the page.
 pub(super) async fn overview_totals(State(console): State<Arc<Console>>, reader: Reader) -> Page {
     let to = now_us();
-    let totals = console.store.totals(Window { from: to - 86_400_000_000, to }).await;
+    let last_day = Window { from: to - 86_400_000_000, to };
+    let (totals, critics) = tokio::join!(console.store.totals(last_day), console.store.critics(last_day));
+    let critics = value(&critics.unwrap_or_default());
     let page = match &totals {
-        Ok(totals) => context! {totals => value(totals), problem => ()},
-        Err(failure) => context! {totals => (), problem => problem(failure)},
+        Ok(totals) => context! {totals => value(totals), critics, problem => ()},
+        Err(failure) => context! {totals => (), critics, problem => problem(failure)},
     };
     console.page("overview_totals.html", &reader, page)
 }
@@ -107,6 +114,8 @@ pub(super) async fn exchanges(
         Err(failure @ Failure::BadRequest { .. }) => return console.failed(&reader, &failure),
         Err(failure) => (None, Some(problem(&failure))),
     };
+    let is_judged = |lines: &list::Lines| lines.lines.iter().any(|shown| shown.is_judged());
+    let judged = filter.asks_for_critics() || lines.as_ref().is_some_and(is_judged);
     let page = context! {
         section => "exchanges",
         lines => value(&lines),
@@ -128,6 +137,9 @@ pub(super) async fn exchanges(
         outcomes => value(&Outcome::ALL.map(Outcome::as_str)),
         kinds => value(&Kind::ALL.map(Kind::as_str)),
         cachings => value(&CACHINGS),
+        verdicts => value(&VERDICTS),
+        decisions => value(&DECISIONS),
+        judged,
     };
     console.page("exchanges.html", &reader, page).into_response()
 }

@@ -20,7 +20,8 @@ use super::store::Access;
 const LINE: &str = "toString(exchange_id) AS id, toUnixTimestamp64Micro(started_at) AS started_us, tenant, route, api, \
     stream, if(model_answered = '', model_requested, model_answered) AS model, engine, replica, status, outcome, \
     error_kind, length(attempts.engine) AS tries, total_us, first_token_us, prompt_tokens, completion_tokens, \
-    prompt_truncated, inclusion_probability, sample_reason, cache, cache_reason, toString(cache_source) AS cache_source";
+    prompt_truncated, inclusion_probability, sample_reason, cache, cache_reason, toString(cache_source) AS cache_source, \
+    verdict, decision, handling, stopped, failed_answers, failed_critics, skipped_critics";
 
 const WHOLE: &str = "toString(exchange_id) AS id, toUnixTimestamp64Micro(started_at) AS started_us, tenant, route, api, \
     method, path, stream, model_requested, model_answered, engine, engine_kind, replica, fingerprint, status, outcome, \
@@ -31,7 +32,8 @@ const WHOLE: &str = "toString(exchange_id) AS id, toUnixTimestamp64Micro(started
     prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, usage_source, wasted_tokens, \
     expected_prompt_tokens, prompt_truncated, inclusion_probability, sample_reason, redactions, user_agent, trace_id, \
     span_id, weir_version, instance, content_truncated, cache, cache_reason, toString(cache_source) AS cache_source, \
-    cache_age_us, saved_prompt_tokens, saved_completion_tokens, saved_engine_us";
+    cache_age_us, saved_prompt_tokens, saved_completion_tokens, saved_engine_us, verdict, decision, handling, stopped, \
+    failed_answers, failed_critics, skipped_critics, judge_prompt_tokens, judge_completion_tokens, judge_engine_us";
 
 /// How an exchange looks at a glance; the same rule as the chips of the pages.
 const CLASS: &str =
@@ -55,6 +57,15 @@ impl Statement {
         let (cache, reason) = filter.cached();
         self.and_text("cache", "cache", cache);
         self.and_text("cache_reason", "cache_reason", reason);
+        self.and_text("verdict", "verdict", &filter.verdict);
+        match filter.decision.as_str() {
+            "repaired" => self.and("decision = 'pass' AND failed_answers > 0"),
+            decision => self.and_text("decision", "decision", decision),
+        }
+        if !filter.critic.is_empty() {
+            self.and("has(failed_critics, {critic:String})");
+            self = self.bind("critic", Value::Text(filter.critic.clone()));
+        }
         if !filter.model.is_empty() {
             self.and("(model_answered = {model:String} OR model_requested = {model:String})");
             self = self.bind("model", Value::Text(filter.model.clone()));
@@ -148,8 +159,13 @@ fn moment(id: Uuid) -> Option<i64> {
     Some(i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000) + i64::from(nanos / 1000))
 }
 
-/// By identity. A UUIDv7 tells its time, which spares reading all other days.
+/// The first row of an exchange.
 fn by_id(select: &str, table: &str, id: Uuid) -> Statement {
+    of_exchange(select, table, id).then("LIMIT 1")
+}
+
+/// By identity. A UUIDv7 tells its time, which spares reading all other days.
+pub(super) fn of_exchange(select: &str, table: &str, id: Uuid) -> Statement {
     let around = moment(id).map(|at| Window { from: at.saturating_sub(DAY_US), to: at.saturating_add(DAY_US) });
     let statement = Statement::of(format!("SELECT {select} FROM {table}"));
     let mut statement = match around {
@@ -157,7 +173,7 @@ fn by_id(select: &str, table: &str, id: Uuid) -> Statement {
         None => statement.then("WHERE true"),
     };
     statement.and("exchange_id = {id:UUID}");
-    statement.bind("id", Value::Text(id.to_string())).then("LIMIT 1")
+    statement.bind("id", Value::Text(id.to_string()))
 }
 
 fn totals(window: Window) -> Statement {
@@ -215,6 +231,8 @@ impl Access {
             of("model_answered", "models"),
             of("engine", "engines"),
             of("error_kind", "error_kinds"),
+            "arraySort(groupUniqArrayArray(60)(arrayMap(critic -> toString(critic), failed_critics))) AS critics"
+                .into(),
         ];
         let statement = Statement::of(format!("SELECT {} FROM exchanges", columns.join(", "))).within(window);
         Ok(self.first("choices", statement).await?.unwrap_or_default())
@@ -226,7 +244,7 @@ impl Access {
 
     /// None where the texts' shorter time to live is over.
     pub(super) async fn texts(&self, id: Uuid) -> Result<Option<Texts>, Failure> {
-        let columns = "request_headers, request_body, response_type, response_body";
+        let columns = "request_headers, request_body, response_type, response_body, completion_text";
         self.first("contents", by_id(columns, "exchange_contents", id)).await
     }
 
@@ -300,8 +318,8 @@ mod tests {
 
     fn hostile() -> Filter {
         let text = "'; DROP TABLE exchanges -- {x:String} ?".to_owned();
-        let all = [&text; 9].map(Clone::clone);
-        let [tenant, route, model, engine, api, outcome, error, cache, text] = all;
+        let all = [&text; 12].map(Clone::clone);
+        let [tenant, route, model, engine, api, outcome, error, cache, verdict, decision, critic, text] = all;
         Filter {
             tenant,
             route,
@@ -311,6 +329,9 @@ mod tests {
             outcome,
             error,
             cache,
+            verdict,
+            decision,
+            critic,
             text,
             status: "4xx".into(),
             ..Filter::default()
@@ -329,7 +350,7 @@ mod tests {
         for statement in statements {
             assert!(!statement.sql.contains("DROP"), "{}", statement.sql);
             let texts = statement.values.iter().filter(|(_, value)| *value == Value::Text(filter.text.clone()));
-            assert_eq!(texts.count(), 9);
+            assert_eq!(texts.count(), 12);
         }
     }
 

@@ -32,6 +32,15 @@ pub(super) struct Line {
     pub(super) cache_reason: String,
     /// Of a hit, the exchange that has its texts; else nil.
     pub(super) cache_source: String,
+    /// What critics say of the answer; empty where none judged.
+    pub(super) verdict: String,
+    pub(super) decision: String,
+    /// What the client got where no answer was good enough.
+    pub(super) handling: String,
+    pub(super) stopped: bool,
+    pub(super) failed_answers: u16,
+    pub(super) failed_critics: Vec<String>,
+    pub(super) skipped_critics: Vec<String>,
 }
 
 /// The first words of an exchange's texts, for the list.
@@ -108,6 +117,18 @@ pub(super) struct Whole {
     pub(super) saved_prompt_tokens: u32,
     pub(super) saved_completion_tokens: u32,
     pub(super) saved_engine_us: u64,
+    /// What critics say of the answer; empty where none judged.
+    pub(super) verdict: String,
+    pub(super) decision: String,
+    /// What the client got where no answer was good enough.
+    pub(super) handling: String,
+    pub(super) stopped: bool,
+    pub(super) failed_answers: u16,
+    pub(super) failed_critics: Vec<String>,
+    pub(super) skipped_critics: Vec<String>,
+    pub(super) judge_prompt_tokens: u64,
+    pub(super) judge_completion_tokens: u64,
+    pub(super) judge_engine_us: u64,
 }
 
 /// Texts of one exchange.
@@ -117,6 +138,8 @@ pub(super) struct Texts {
     pub(super) request_body: String,
     pub(super) response_type: String,
     pub(super) response_body: String,
+    /// The answer's text (first choice), which spans of findings count in.
+    pub(super) completion_text: String,
 }
 
 /// One body of an exchange, for the raw view.
@@ -178,6 +201,8 @@ pub(super) struct Choices {
     pub(super) models: Vec<String>,
     pub(super) engines: Vec<String>,
     pub(super) error_kinds: Vec<String>,
+    /// Critics that found an answer bad.
+    pub(super) critics: Vec<String>,
 }
 
 /// Records that could not be kept.

@@ -125,6 +125,21 @@ impl Judged {
         self.verdicts.iter().any(|verdict| verdict.judgement.outcome == Outcome::Fail)
     }
 
+    /// Whether any of its answers was not good enough: the given one, one that was not given, or
+    /// one that was stopped.
+    pub fn has_failed(&self) -> bool {
+        let escalated = matches!(self.decision, Decision::Escalate(_));
+        escalated || !self.rounds.is_empty() || self.word == Word::Fail || self.is_bad() || self.stopped
+    }
+
+    /// Verdicts of the given answer. Where none was given, those of the best of the rounds stand
+    /// in for them, and are left out here: their round has them.
+    pub fn own_verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        let withheld = matches!(self.decision, Decision::Escalate(Handling::Refuse | Handling::Fallback));
+        let repeated = withheld && !self.rounds.is_empty();
+        self.verdicts.iter().filter(move |verdict| !repeated || verdict.mode == Mode::Audit)
+    }
+
     /// Whether the answer may be given again: nobody found it bad, and everybody whom it had to
     /// wait for has judged it.
     pub fn may_be_kept(&self) -> bool {

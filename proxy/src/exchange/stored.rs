@@ -120,6 +120,18 @@ pub struct StoredExchange {
     pub saved_completion_tokens: u32,
     /// What the engine had taken for them.
     pub saved_engine_us: u64,
+    /// What critics say of the answer, in a word: `pass`, `fail`, `skipped`; empty where none judged.
+    pub verdict: String,
+    /// What was decided: `pass`, `escalate`; empty where nothing was to be decided.
+    pub decision: String,
+    /// What the client got where no answer was good enough: `refuse`, `fallback`, `deliver`.
+    pub handling: String,
+    /// Whether rules ended the stream.
+    pub stopped: bool,
+    /// Every verdict, those of answers that were not given included.
+    pub verdicts: Vec<StoredVerdict>,
+    /// Answers that were not given, in order.
+    pub rounds: Vec<StoredRound>,
     /// Probability with which this row was kept, in (0, 1].
     pub inclusion_probability: f64,
     /// Why it was kept: `uniform`, `error`, `slow` ...
@@ -170,6 +182,72 @@ pub struct StoredAttempt {
     pub error_kind: String,
 }
 
+/// What one critic said of one answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoredVerdict {
+    /// Which answer: 0 is the one that was given, from 1 on those that were not.
+    pub round: u16,
+    /// Name of the critic in the configuration.
+    pub critic: String,
+    /// Version of the critic and of its settings.
+    pub version: String,
+    /// `enforce` or `audit`.
+    pub mode: String,
+    /// `pass`, `fail` or `skipped`.
+    pub outcome: String,
+    /// Why it did not say, a word of [`weir_critic::Skip`]; empty where it did.
+    pub reason: String,
+    /// Probability that the answer is bad, 0..=1; none where the critic has no scale.
+    pub score: Option<f64>,
+    /// What was found.
+    pub findings: Vec<StoredFinding>,
+    /// From its turn until it had spoken.
+    pub took_us: u64,
+    /// Tokens that an engine read for it.
+    pub prompt_tokens: u64,
+    /// Tokens that an engine made for it.
+    pub completion_tokens: u64,
+    /// Time that an engine had its questions.
+    pub engine_us: u64,
+}
+
+/// One thing that a critic found. All texts are redacted, and cut where they are long.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoredFinding {
+    /// What it is, one word of a closed set per critic.
+    pub code: String,
+    /// What is wrong, for people.
+    pub message: String,
+    /// Which text: `whole`, `text`, `reasoning`, `refusal`, `tool_call`, `turn`, `passage`.
+    pub place: String,
+    /// Which of them: the choice, the turn or the passage.
+    pub index: u32,
+    /// Bytes of the redacted text at that place; empty where it is the whole of it, or was redacted away.
+    pub span: (u64, u64),
+    /// The text there, with a little of what stands before and after it.
+    pub quote: (String, String, String),
+}
+
+/// An answer that was not given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoredRound {
+    /// From 1, in order.
+    pub round: u16,
+    /// When it was judged, counted from arrival.
+    pub judged_us: u64,
+    /// Tokens that the engine made for it.
+    pub completion_tokens: u32,
+    /// Its `Content-Type`.
+    pub response_type: String,
+    /// Its body, redacted.
+    pub body: String,
+    /// Its text (first choice), redacted.
+    pub text: String,
+}
+
 /// Records that could not be kept: every later statistic must respect them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -210,4 +288,11 @@ pub struct StoredEvent {
     pub detail: String,
     /// Name of this Weir instance.
     pub instance: String,
+}
+
+impl StoredVerdict {
+    /// Whether the critic should have judged and did not.
+    pub fn failed_to_judge(&self) -> bool {
+        weir_critic::Skip::ALL.iter().any(|skip| skip.is_failure() && skip.as_str() == self.reason)
+    }
 }

@@ -1,7 +1,7 @@
 //! Log lines on standard error: JSON for machines, pretty or compact for people.
 //!
 //! Field names are an interface: `exchange`, `tenant`, `route`, `api`, `engine`, `outcome`,
-//! `status`, `error`, `attempts`, and times in milliseconds ending in `_ms`. Must not know
+//! `status`, `error`, `attempts`, `verdict`, `decision`, and times in milliseconds ending in `_ms`. Must not know
 //! prompt text: nothing here reads a body or a header.
 
 use std::io::IsTerminal;
@@ -140,6 +140,8 @@ pub fn access(record: &Record) {
         status = record.status,
         error = record.error.as_ref().map(|error| error.kind.as_str()),
         attempts = record.attempts.len(),
+        verdict = Some(record.judged.word.as_str()).filter(|word| !word.is_empty()),
+        decision = Some(record.judged.decision.as_str()).filter(|word| !word.is_empty()),
         request_bytes = record.request.body.len(),
         response_bytes = record.response.total_bytes,
         first_token_ms = millis(timings.first_token),
@@ -153,6 +155,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::exchange::judged::{Decision, Handling, Word};
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
@@ -202,6 +205,18 @@ mod tests {
             (&"complete".into(), &200.into(), &1000.0.into())
         );
         assert!(!line.contains("PROMPT"), "{line}");
+    }
+
+    #[test]
+    fn the_access_line_tells_what_critics_said_and_only_where_they_said_it() {
+        let config = Config { format: Format::Json, access: true, ..Config::default() };
+        let mut record = super::super::metrics::tests::record();
+        let value = |line: String| serde_json::from_str::<serde_json::Value>(&line).unwrap();
+        assert_eq!(value(written(&config, || access(&record))).get("verdict"), None);
+        record.judged.word = Word::Fail;
+        record.judged.decision = Decision::Escalate(Handling::Deliver);
+        let line = value(written(&config, || access(&record)));
+        assert_eq!((&line["verdict"], &line["decision"]), (&"fail".into(), &"escalate".into()));
     }
 
     #[test]

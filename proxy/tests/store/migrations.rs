@@ -18,7 +18,8 @@ async fn an_empty_database_gets_every_table_once_however_often_weir_starts() {
     for _ in 0..2 {
         let store = start(&config);
         let client = ready(&store).await;
-        for table in ["exchanges", "exchange_contents", "events", "gaps", "fingerprints"] {
+        let text = ["exchange_contents", "exchange_rounds"];
+        for table in ["exchanges", "verdicts", "events", "gaps", "fingerprints"].into_iter().chain(text) {
             assert_eq!(count(&client, table).await, 0, "{table}");
         }
         let sql = "SELECT version, name, checksum, toString(applied_at) FROM migrations ORDER BY version";
@@ -68,9 +69,9 @@ async fn a_changed_retention_is_applied_at_the_next_start() {
         config.retention.content = Period::secs(content * 86_400);
         let store = start(&config);
         let client = ready(&store).await;
-        for (table, days) in
-            [("exchanges", metadata), ("events", metadata), ("gaps", metadata), ("exchange_contents", content)]
-        {
+        let kept_long = ["exchanges", "verdicts", "events", "gaps"].map(|table| (table, metadata));
+        let kept_short = ["exchange_contents", "exchange_rounds"].map(|table| (table, content));
+        for (table, days) in kept_long.into_iter().chain(kept_short) {
             let engine = client.query_raw(&ttl(table)).fetch_one::<String>().await.unwrap();
             assert!(engine.contains(&format!("toIntervalSecond({})", days * 86_400)), "{table}: {engine}");
         }

@@ -32,8 +32,15 @@ async fn a_batch_delivered_again_after_a_crash_adds_nothing_to_any_table() {
     let (dir, first) = (tempfile::tempdir().unwrap(), varied());
     let store = start(&config());
     let client = ready(&store).await;
-    let expected =
-        [("exchanges", 300), ("exchange_contents", 300), ("events", 5), ("gaps", 5 + 2), ("fingerprints", 1)];
+    let expected = [
+        ("exchanges", 300),
+        ("exchange_contents", 300),
+        ("verdicts", 3 * 300),
+        ("exchange_rounds", 2 * 300),
+        ("events", 5),
+        ("gaps", 5 + 2),
+        ("fingerprints", 1),
+    ];
     for (table, _) in expected {
         // A merge would fold doubled rows and hide them.
         client.query_raw(&format!("SYSTEM STOP MERGES {table}")).execute().await.unwrap();

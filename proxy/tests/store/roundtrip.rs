@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
-use weir::exchange::stored::{Stored, StoredAttempt, StoredEvent, StoredExchange, StoredGap};
+use weir::exchange::stored::{
+    Stored, StoredAttempt, StoredEvent, StoredExchange, StoredFinding, StoredGap, StoredRound, StoredVerdict,
+};
 
 use crate::support::{
     MemorySpool, NOON, config, drain, encoded, encoded_exchange, exchange, ready, sink_config, start,
@@ -34,8 +36,49 @@ fn full() -> StoredExchange {
     value["total_us"] = json!(u64::from(u32::MAX) + 77);
     value["finish_reasons"] = json!(["stop", "length"]);
     value["attempts"] = json!([attempt(1), attempt(2)]);
+    value["verdicts"] = json!([verdict(1), verdict(0)]);
+    value["rounds"] = json!([StoredRound {
+        round: 1,
+        judged_us: 9,
+        completion_tokens: 8,
+        response_type: "application/json".into(),
+        body: "{}".into(),
+        text: "плохо".into(),
+    }]);
     value["request_headers"] = json!([["content-type", "application/json"], ["x-twice", "1"], ["x-twice", "2"]]);
     serde_json::from_value(value).unwrap()
+}
+
+/// A verdict in which no field has its default, but for its round.
+fn verdict(round: u16) -> StoredVerdict {
+    let finding = StoredFinding {
+        code: "email".into(),
+        message: "says \"ivan\"".into(),
+        place: "text".into(),
+        index: 1,
+        span: (2, 5),
+        quote: ("до ".into(), "[email]".into(), " после".into()),
+    };
+    StoredVerdict {
+        round,
+        critic: format!("critic-{round}"),
+        version: "1+abc".into(),
+        mode: "enforce".into(),
+        outcome: "fail".into(),
+        reason: "timed_out".into(),
+        score: Some(0.75),
+        findings: vec![finding],
+        took_us: 10,
+        prompt_tokens: 11,
+        completion_tokens: 12,
+        engine_us: 13,
+    }
+}
+
+async fn rows(client: &clickhouse::Client, sql: &str) -> Vec<Value> {
+    let client = client.clone().with_setting("output_format_json_quote_64bit_integers", "0");
+    let bytes = client.query_raw(sql).fetch_bytes("JSONEachRow").unwrap().collect().await.unwrap();
+    serde_json::Deserializer::from_slice(&bytes).into_iter().map(Result::unwrap).collect()
 }
 
 async fn row(client: &clickhouse::Client, sql: &str) -> Map<String, Value> {
@@ -70,11 +113,57 @@ async fn every_field_of_an_exchange_comes_back_as_it_was() {
     }
     after.extend(contents);
     after.extend(row(&client, "SELECT fingerprint_json FROM fingerprints FINAL").await);
-    for (name, value) in before.as_object().unwrap() {
+    let apart = ["verdicts", "rounds"];
+    for (name, value) in before.as_object().unwrap().iter().filter(|(name, _)| !apart.contains(&name.as_str())) {
         assert_ne!(*value, default[name], "{name} is not filled in by this test");
         let expected = if name == "attempts" { words(value) } else { value.clone() };
         assert_eq!(after.get(name), Some(&expected), "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verdicts_and_answers_that_were_not_given_come_back_as_they_were() {
+    let full = full();
+    let (dir, spool) = (tempfile::tempdir().unwrap(), MemorySpool::default());
+    let store = start(&config());
+    let client = ready(&store).await;
+    spool.append(encoded_exchange(full.clone()));
+    drain(sink_config(dir.path()), &spool, &store).await;
+
+    let sum = "SELECT failed_answers, failed_critics, skipped_critics, judge_prompt_tokens, judge_completion_tokens, \
+               judge_engine_us FROM exchanges";
+    let expected = json!({"failed_answers": 1, "failed_critics": ["critic-0", "critic-1"],
+        "skipped_critics": ["critic-0", "critic-1"], "judge_prompt_tokens": 22, "judge_completion_tokens": 24,
+        "judge_engine_us": 26});
+    assert_eq!(Value::Object(row(&client, sum).await), expected);
+
+    let verdicts = rows(&client, "SELECT * EXCEPT (exchange_id, started_at) FROM verdicts ORDER BY place").await;
+    for (place, (found, before)) in verdicts.iter().zip(&full.verdicts).enumerate() {
+        let mut expected = serde_json::to_value(before).unwrap();
+        expected.as_object_mut().unwrap().remove("findings");
+        expected.as_object_mut().unwrap().extend(Map::from_iter([
+            ("codes".to_owned(), json!(["email"])),
+            ("place".to_owned(), json!(place)),
+            ("tenant".to_owned(), json!(full.tenant)),
+            ("route".to_owned(), json!(full.route)),
+            ("model".to_owned(), json!(full.model_answered)),
+            ("engine".to_owned(), json!(full.engine)),
+            ("inclusion_probability".to_owned(), json!(full.inclusion_probability)),
+        ]));
+        assert_eq!(found, &expected);
+    }
+    assert_eq!(verdicts.len(), 2);
+
+    let rounds =
+        rows(&client, "SELECT * EXCEPT (exchange_id, started_at, tenant, route) FROM exchange_rounds ORDER BY round")
+            .await;
+    let findings = serde_json::to_string(&full.verdicts[0].findings).unwrap();
+    let mut kept = serde_json::to_value(&full.rounds[0]).unwrap();
+    kept["findings.place"] = json!([0]);
+    kept["findings.found"] = json!([findings]);
+    assert_eq!(rounds[1], kept);
+    assert_eq!((&rounds[0]["round"], &rounds[0]["findings.place"]), (&json!(0), &json!([1])));
+    assert_eq!(rounds.len(), 2);
 }
 
 /// Attempts with their numbers as words, as the query gives them.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use weir::background::sink::{self, Batch, Limits, Sink, Source};
 use weir::background::store::{self, ChildProgram, Secret, State, Store};
 use weir::exchange::Period;
-use weir::exchange::stored::{Stored, StoredExchange, StoredGap};
+use weir::exchange::stored::{Stored, StoredExchange, StoredFinding, StoredGap, StoredRound, StoredVerdict};
 use weir_clickhouse_engine::{Engine, Options, Running};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -124,7 +124,23 @@ pub(crate) fn exchange(n: u32) -> StoredExchange {
         inclusion_probability: 0.5,
         request_body: format!("{{\"n\":{n}}}"),
         prompt_text: format!("Refund number {n}"),
+        verdicts: vec![verdict(1, "pii"), verdict(0, "pii"), verdict(0, "grounding")],
+        rounds: vec![StoredRound { round: 1, text: format!("Bad answer {n}"), ..StoredRound::default() }],
         ..StoredExchange::default()
+    }
+}
+
+/// A critic that found something.
+pub(crate) fn verdict(round: u16, critic: &str) -> StoredVerdict {
+    let finding = StoredFinding { code: "email".into(), message: "an address".into(), ..StoredFinding::default() };
+    StoredVerdict {
+        round,
+        critic: critic.into(),
+        mode: "enforce".into(),
+        outcome: "fail".into(),
+        findings: vec![finding],
+        took_us: 7,
+        ..StoredVerdict::default()
     }
 }
 

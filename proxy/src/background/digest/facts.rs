@@ -100,7 +100,7 @@ pub(super) fn cache(row: &mut StoredExchange, record: &Record) {
     row.finish_reasons.clone_from(&about.finish_reasons);
 }
 
-fn micros(duration: Duration) -> u64 {
+pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -7,6 +7,9 @@
 //! What it must not know: how text is redacted, how prompts are judged, where rows go.
 
 mod facts;
+mod judged;
+#[cfg(test)]
+mod judged_tests;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -181,6 +184,7 @@ impl Digester {
         }
         facts::usage(row, record, completion.as_ref());
         facts::cache(row, record);
+        judged::words(row, record);
     }
 
     fn assemble(
@@ -263,11 +267,16 @@ fn read(record: &Record) -> Read {
         return Read::default();
     }
     let api = record.request.api;
-    let asked = !matches!(api, Api::Models | Api::Opaque) && text::request_is_plain(record);
+    let asked = is_read(api) && text::request_is_plain(record);
     Read {
         conversation: if asked { conversation::read(api, &record.request.body) } else { None },
         completion: completion_of(record),
     }
+}
+
+/// Whether bodies of this shape can be read.
+fn is_read(api: Api) -> bool {
+    !matches!(api, Api::Models | Api::Opaque)
 }
 
 fn completion_of(record: &Record) -> Option<Completion> {

@@ -16,7 +16,7 @@ use crate::exchange::{
 };
 
 /// A redactor that takes the letter "é" for a secret.
-struct Plain;
+pub(super) struct Plain;
 
 impl Redact for Plain {
     fn text<'a>(&self, text: Cow<'a, str>) -> (Cow<'a, str>, u32) {
@@ -34,7 +34,7 @@ impl Redact for Plain {
 }
 
 /// Expects as many tokens as it is told to.
-struct Expects(Expected, Vec<(usize, u32)>);
+pub(super) struct Expects(Expected, Vec<(usize, u32)>);
 
 impl Expect for Expects {
     fn prompt(&mut self, prompt: &Prompt<'_>) -> Expected {
@@ -43,13 +43,13 @@ impl Expect for Expects {
     }
 }
 
-const INCLUSION: Inclusion = Inclusion { probability: 0.25, reason: "uniform" };
+pub(super) const INCLUSION: Inclusion = Inclusion { probability: 0.25, reason: "uniform" };
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-fn record(request_body: &'static [u8], response_body: &[u8]) -> Record {
+pub(super) fn record(request_body: &'static [u8], response_body: &[u8]) -> Record {
     let replica: Arc<str> = "127.0.0.1:8000".into();
     let fingerprint = Arc::new(Fingerprint { model: "m".to_owned(), ..Fingerprint::default() });
     let mut headers = HeaderMap::new();
@@ -106,7 +106,7 @@ fn record(request_body: &'static [u8], response_body: &[u8]) -> Record {
     }
 }
 
-fn choice(text: &str, finish_reason: &str) -> Choice {
+pub(super) fn choice(text: &str, finish_reason: &str) -> Choice {
     Choice { text: text.to_owned(), finish_reason: finish_reason.to_owned(), ..Choice::default() }
 }
 
@@ -114,11 +114,11 @@ fn asked(parts: Vec<Part>) -> Conversation {
     Conversation { messages: vec![Message { role: "user".to_owned(), parts }], tools: Vec::new() }
 }
 
-fn digest(record: &Record, read: &Read, expect: &mut Expects) -> (StoredExchange, Option<StoredEvent>) {
+pub(super) fn digest(record: &Record, read: &Read, expect: &mut Expects) -> (StoredExchange, Option<StoredEvent>) {
     Digester::new(&Config::default(), "here").assemble(record, read, INCLUSION, &Plain, expect)
 }
 
-fn nothing() -> Expects {
+pub(super) fn nothing() -> Expects {
     Expects(Expected::default(), Vec::new())
 }
 

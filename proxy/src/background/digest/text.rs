@@ -9,7 +9,7 @@ use crate::exchange::completion::{Choice, Completion};
 use crate::exchange::conversation::{Conversation, Message, Part};
 use crate::exchange::stored::StoredExchange;
 
-use super::{Config, Read, Redact};
+use super::{Config, Read, Redact, judged};
 
 /// Bytes beyond the limit that are redacted too, so that a find at the limit is seen whole.
 const SLACK_BYTES: usize = 8192;
@@ -52,27 +52,36 @@ pub(super) fn fill(row: &mut StoredExchange, record: &Record, read: &Read, confi
         let said = completion.choices.first().map_or("", |choice| said(choice));
         row.completion_text = pen.long(said, limit);
     }
+    judged::fill(row, record, read.completion.as_ref(), config, &mut pen);
     row.redactions = pen.finds;
 }
 
 /// Redacts, cuts and counts.
-struct Pen<'a> {
+pub(super) struct Pen<'a> {
     redact: &'a dyn Redact,
     finds: u32,
 }
 
 impl Pen<'_> {
-    fn short(&mut self, text: &str) -> String {
+    pub(super) fn short(&mut self, text: &str) -> String {
         self.long(text, SHORT_BYTES)
     }
 
-    fn long(&mut self, text: &str, limit: usize) -> String {
+    pub(super) fn long(&mut self, text: &str, limit: usize) -> String {
         let (text, finds) = self.redact.text(Cow::Borrowed(head(text, limit.saturating_add(SLACK_BYTES))));
         self.finds = self.finds.saturating_add(finds);
         cut(text, limit)
     }
 
-    fn body(&mut self, kind: &str, body: &[u8], limit: usize) -> String {
+    /// Text whose finds are counted elsewhere.
+    pub(super) fn uncounted(&mut self, text: &str, limit: usize) -> String {
+        let finds = self.finds;
+        let text = self.long(text, limit);
+        self.finds = finds;
+        text
+    }
+
+    pub(super) fn body(&mut self, kind: &str, body: &[u8], limit: usize) -> String {
         let most = limit.saturating_add(SLACK_BYTES).min(body.len());
         let read = &body[..most];
         // The lossy reader is slow where there is nothing to lose.
@@ -132,7 +141,7 @@ fn last_user_text(conversation: &Conversation) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
-fn said(choice: &Choice) -> &str {
+pub(super) fn said(choice: &Choice) -> &str {
     if choice.text.is_empty() { &choice.refusal } else { &choice.text }
 }
 

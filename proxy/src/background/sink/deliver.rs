@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::insert::{Inserter, Poison, Stopped};
+use super::insert::{Inserter, Poison, Rows, Stopped};
 use super::metrics::{BatchOutcome, RejectReason};
 use super::rejected::{Aside, Reject};
-use super::rows::{GapRow, Rows, Tables};
+use super::rows::{GapRow, Tables};
 use super::{Batch, Table};
 use crate::exchange::stored::{Stored, StoredGap};
 
@@ -43,6 +43,8 @@ pub(super) async fn deliver(inserter: &mut Inserter, aside: &Aside, batch: &Batc
     poison.extend(inserter.insert(Table::Fingerprints, token, &tables.fingerprints).await?);
     poison.extend(inserter.insert(Table::Exchanges, token, &tables.exchanges).await?);
     poison.extend(inserter.insert(Table::ExchangeContents, token, &tables.contents).await?);
+    poison.extend(inserter.insert(Table::Verdicts, token, &tables.verdicts).await?);
+    poison.extend(inserter.insert(Table::ExchangeRounds, token, &tables.rounds).await?);
     poison.extend(inserter.insert(Table::Events, token, &tables.events).await?);
     poison.extend(inserter.insert(Table::Gaps, token, &tables.gaps).await?);
     let metrics = inserter.metrics.clone();

@@ -10,7 +10,6 @@ use clickhouse::{Client, RowOwned, RowWrite};
 use tokio::sync::watch;
 
 use super::classify::{Verdict, classify_error};
-use super::rows::Rows;
 use super::{Config, Metrics, Table};
 
 /// Pause after the first failure; doubles up to `longest_pause`. Without jitter: one sink
@@ -19,6 +18,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// How often the lag is told while rows wait for ClickHouse: an alarm on it must not lag itself.
 const TELL_LAG: Duration = Duration::from_secs(1);
+
+/// Rows of one table, each with the sequence number of its record, in order.
+#[derive(Debug)]
+pub(super) struct Rows<R> {
+    pub(super) seqs: Vec<u64>,
+    pub(super) rows: Vec<R>,
+}
 
 /// A stop was asked for before the rows were in.
 #[derive(Debug)]
@@ -42,6 +48,28 @@ pub(super) struct Inserter {
     pub(super) oldest_at: Option<i64>,
 }
 
+impl<R> Default for Rows<R> {
+    fn default() -> Self {
+        Self { seqs: Vec::new(), rows: Vec::new() }
+    }
+}
+
+impl<R> Rows<R> {
+    pub(super) fn push(&mut self, seq: u64, row: R) {
+        self.seqs.push(seq);
+        self.rows.push(row);
+    }
+
+    /// Tells spans apart that begin and end within the rows of the same records; empty for
+    /// whole records, so that those keep their name whatever rows are before them.
+    pub(super) fn part(&self, span: &Range<usize>) -> String {
+        let of = |at: usize| self.seqs.get(at);
+        let cuts_start = span.start > 0 && of(span.start - 1) == of(span.start);
+        let cuts_end = span.end > 0 && span.end < self.seqs.len() && of(span.end - 1) == of(span.end);
+        if cuts_start || cuts_end { format!("/{}..{}", span.start, span.end) } else { String::new() }
+    }
+}
+
 impl Inserter {
     /// Inserts all rows; returns those that were refused for their content.
     pub(super) async fn insert<R: RowOwned + RowWrite>(
@@ -56,7 +84,9 @@ impl Inserter {
             let (Some(first), Some(last)) = (rows.seqs.get(span.start), rows.seqs[span.clone()].last()) else {
                 continue;
             };
-            let token = format!("{token}/{}/{first}-{last}", table.as_str());
+            // A record may have several rows: its number alone does not tell halves of them apart.
+            let part = rows.part(&span);
+            let token = format!("{token}/{}/{first}-{last}{part}", table.as_str());
             match self.persist(table, &token, &rows.rows[span.clone()]).await? {
                 None => self.metrics.stored(table, span.len() as u64),
                 Some(reason) if span.len() == 1 => poison.push(Poison { seq: *first, table, reason }),
@@ -158,5 +188,20 @@ impl Inserter {
         let now = jiff::Timestamp::now().as_microsecond();
         let lag = self.oldest_at.map_or(0, |at| now.saturating_sub(at).max(0));
         self.metrics.lag_seconds.set(lag as f64 / 1e6);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_within_the_rows_of_one_record_have_names_of_their_own() {
+        let mut rows = Rows::default();
+        [7, 7, 7, 7, 8, 9].into_iter().for_each(|seq| rows.push(seq, ()));
+        let table = [(0..6, ""), (0..4, ""), (4..6, ""), (0..2, "/0..2"), (2..4, "/2..4"), (3..6, "/3..6"), (5..6, "")];
+        for (span, part) in table {
+            assert_eq!(rows.part(&span), part, "{span:?}");
+        }
     }
 }

@@ -16,6 +16,7 @@ mod insert;
 mod metrics;
 mod rejected;
 mod rows;
+mod verdicts;
 
 use std::future::Future;
 use std::io;
@@ -81,18 +82,30 @@ pub struct Batch {
 enum Table {
     Exchanges,
     ExchangeContents,
+    Verdicts,
+    ExchangeRounds,
     Events,
     Gaps,
     Fingerprints,
 }
 
 impl Table {
-    const ALL: [Self; 5] = [Self::Exchanges, Self::ExchangeContents, Self::Events, Self::Gaps, Self::Fingerprints];
+    const ALL: [Self; 7] = [
+        Self::Exchanges,
+        Self::ExchangeContents,
+        Self::Verdicts,
+        Self::ExchangeRounds,
+        Self::Events,
+        Self::Gaps,
+        Self::Fingerprints,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Exchanges => "exchanges",
             Self::ExchangeContents => "exchange_contents",
+            Self::Verdicts => "verdicts",
+            Self::ExchangeRounds => "exchange_rounds",
             Self::Events => "events",
             Self::Gaps => "gaps",
             Self::Fingerprints => "fingerprints",

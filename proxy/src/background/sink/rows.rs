@@ -7,14 +7,9 @@ use clickhouse::Row;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::insert::Rows;
+use super::verdicts::{self, RoundRow, Sum, VerdictRow};
 use crate::exchange::stored::{Stored, StoredEvent, StoredExchange, StoredGap};
-
-/// Rows of one table, each with the sequence number of its record, in order.
-#[derive(Debug)]
-pub(super) struct Rows<R> {
-    pub(super) seqs: Vec<u64>,
-    pub(super) rows: Vec<R>,
-}
 
 /// The rows of one batch by table.
 #[derive(Debug, Default)]
@@ -22,6 +17,8 @@ pub(super) struct Tables {
     pub(super) fingerprints: Rows<FingerprintRow>,
     pub(super) exchanges: Rows<ExchangeRow>,
     pub(super) contents: Rows<ContentRow>,
+    pub(super) verdicts: Rows<VerdictRow>,
+    pub(super) rounds: Rows<RoundRow>,
     pub(super) events: Rows<EventRow>,
     pub(super) gaps: Rows<GapRow>,
 }
@@ -97,6 +94,16 @@ pub(super) struct ExchangeRow {
     saved_prompt_tokens: u32,
     saved_completion_tokens: u32,
     saved_engine_us: u64,
+    verdict: String,
+    decision: String,
+    handling: String,
+    stopped: bool,
+    failed_answers: u16,
+    failed_critics: Vec<String>,
+    skipped_critics: Vec<String>,
+    judge_prompt_tokens: u64,
+    judge_completion_tokens: u64,
+    judge_engine_us: u64,
 }
 
 #[derive(Debug, Row, Serialize)]
@@ -149,19 +156,6 @@ pub(super) struct GapRow {
     instance: String,
 }
 
-impl<R> Default for Rows<R> {
-    fn default() -> Self {
-        Self { seqs: Vec::new(), rows: Vec::new() }
-    }
-}
-
-impl<R> Rows<R> {
-    pub(super) fn push(&mut self, seq: u64, row: R) {
-        self.seqs.push(seq);
-        self.rows.push(row);
-    }
-}
-
 impl Tables {
     /// Takes a record apart into the rows it is kept in.
     pub(super) fn add(&mut self, seq: u64, record: Stored) {
@@ -183,6 +177,8 @@ impl Tables {
         if let Some(content) = ContentRow::of(&mut exchange) {
             self.contents.push(seq, content);
         }
+        verdicts::verdicts(&exchange).for_each(|row| self.verdicts.push(seq, row));
+        verdicts::rounds(&exchange).for_each(|row| self.rounds.push(seq, row));
         self.exchanges.push(seq, exchange.into());
     }
 }
@@ -301,6 +297,12 @@ impl From<StoredExchange> for ExchangeRow {
             saved_prompt_tokens,
             saved_completion_tokens,
             saved_engine_us,
+            verdict,
+            decision,
+            handling,
+            stopped,
+            verdicts,
+            rounds,
             request_headers: _,
             request_body: _,
             response_type: _,
@@ -308,6 +310,7 @@ impl From<StoredExchange> for ExchangeRow {
             prompt_text: _,
             completion_text: _,
         } = exchange;
+        let sum = Sum::of(&verdicts);
         Self {
             exchange_id,
             started_at,
@@ -370,6 +373,16 @@ impl From<StoredExchange> for ExchangeRow {
             saved_prompt_tokens,
             saved_completion_tokens,
             saved_engine_us,
+            verdict,
+            decision,
+            handling,
+            stopped,
+            failed_answers: u16::try_from(rounds.len()).unwrap_or(u16::MAX),
+            failed_critics: sum.failed,
+            skipped_critics: sum.skipped,
+            judge_prompt_tokens: sum.prompt_tokens,
+            judge_completion_tokens: sum.completion_tokens,
+            judge_engine_us: sum.engine_us,
         }
     }
 }

@@ -18,9 +18,11 @@ use super::{Error, within};
 const STATEMENT: Duration = Duration::from_secs(180);
 
 /// Tables that lose their rows with age: table, column of the age, which retention.
-const AGING: [(&str, &str, Lifetime); 4] = [
+const AGING: [(&str, &str, Lifetime); 6] = [
     ("exchanges", "started_at", Lifetime::Metadata),
     ("exchange_contents", "started_at", Lifetime::Content),
+    ("verdicts", "started_at", Lifetime::Metadata),
+    ("exchange_rounds", "started_at", Lifetime::Content),
     ("events", "at", Lifetime::Metadata),
     ("gaps", "to_at", Lifetime::Metadata),
 ];

@@ -5,6 +5,7 @@
 //! a collector that is away never holds anything up; spans carry no prompt text. Follows
 //! the OTLP/HTTP specification 1.x and the GenAI semantic conventions (see [`spans`]).
 
+mod evaluations;
 mod spans;
 mod transport;
 

@@ -13,6 +13,7 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, Tr
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
+use super::evaluations;
 use crate::exchange::stored::StoredExchange;
 use crate::exchange::{Api, Attempt, Outcome, Record};
 
@@ -25,7 +26,8 @@ pub(super) fn count(record: &Record) -> usize {
 pub(super) fn of(record: &Record, stored: Option<&StoredExchange>) -> Vec<SpanData> {
     let mut spans = vec![exchange(record)];
     for (index, attempt) in record.attempts.iter().enumerate() {
-        spans.push(try_at_engine(record, attempt, index, stored));
+        let events = evaluations::of(record, index);
+        spans.push(SpanData { events, ..try_at_engine(record, attempt, index, stored) });
     }
     spans
 }
@@ -47,6 +49,17 @@ fn exchange(record: &Record) -> SpanData {
     ];
     if record.status > 0 {
         attributes.push(KeyValue::new("http.response.status_code", i64::from(record.status)));
+    }
+    let judged = &record.judged;
+    let words = [
+        ("weir.verdict", judged.word.as_str()),
+        ("weir.decision", judged.decision.as_str()),
+        ("weir.handling", judged.decision.handling()),
+    ];
+    attributes
+        .extend(words.into_iter().filter(|(_, word)| !word.is_empty()).map(|(key, word)| KeyValue::new(key, word)));
+    if !judged.rounds.is_empty() {
+        attributes.push(KeyValue::new("weir.failed_answers", judged.rounds.len() as i64));
     }
     let failed = matches!(record.outcome, Outcome::Failed | Outcome::Broken) || record.status >= 500;
     let error = failed.then(|| match &record.error {
