@@ -158,7 +158,7 @@ impl Critic for BannedTerms {
             return Judgement::skipped(Skip::NotApplicable);
         }
         let mut findings: Vec<Finding> = Vec::new();
-        for (place, text) in case.texts() {
+        for (place, text) in case.texts().filter(|_| self.terms.is_some()) {
             self.find(text, |found| {
                 let span = Some(found.start..found.end);
                 let known = findings.iter().any(|finding| finding.place == place && finding.span == span);

@@ -37,25 +37,17 @@ pub struct TokenProbability {
     config: Config,
 }
 
-/// Statistics of an answer's log-probabilities (natural logarithms).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Statistics {
+/// What the log-probabilities (natural logarithms) of an answer come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Statistics {
     /// Tokens that had one.
-    pub tokens: usize,
-    /// Mean.
-    pub mean: f64,
-    /// `exp(-mean)`: 1 for a sure LLM.
-    pub perplexity: f64,
-    /// Mean of the lowest tenth, one token at least.
-    pub low_tail: f64,
+    tokens: usize,
+    mean: f64,
     /// Share of tokens under the limit that was given.
-    pub low_ratio: f64,
+    low_ratio: f64,
     /// Lowest mean of a window, and the token at which that window begins; none for answers
     /// shorter than it.
-    pub worst_window: Option<(f64, usize)>,
-    /// Mean entropy of the likeliest tokens, in nats, scaled to sum to one; none where the
-    /// engine told none.
-    pub entropy: Option<f64>,
+    worst_window: Option<(f64, usize)>,
 }
 
 impl Default for Config {
@@ -89,25 +81,30 @@ impl Config {
 }
 
 impl Statistics {
-    /// Statistics of the tokens; none where no token has a finite log-probability.
-    pub fn of(tokens: &[Token], low: f64, window: usize) -> Option<Self> {
-        // Some engines write -9999 or -inf for "not known".
-        let known: Vec<f64> = tokens.iter().map(|token| f64::from(token.logprob)).filter(|p| *p > -1000.0).collect();
-        if known.is_empty() {
-            return None;
+    /// Statistics of the tokens, in one pass; none where no token has a finite log-probability.
+    fn of(tokens: &[Token], low: f64, window: usize) -> Option<Self> {
+        let window = window.max(1);
+        let (mut count, mut sum, mut lows) = (0usize, 0.0, 0usize);
+        let (mut last, mut worst) = (0.0, None::<(f64, usize)>);
+        let mut gone = known(tokens);
+        for logprob in known(tokens) {
+            count += 1;
+            sum += logprob;
+            last += logprob;
+            lows += usize::from(logprob < low);
+            if count > window {
+                last -= gone.next().unwrap_or(0.0);
+            }
+            if count >= window && worst.is_none_or(|(worst, _)| last < worst) {
+                worst = Some((last, count - window));
+            }
         }
-        let mean = known.iter().sum::<f64>() / known.len() as f64;
-        let mut sorted = known.clone();
-        sorted.sort_by(f64::total_cmp);
-        let tail = known.len().div_ceil(10);
-        Some(Self {
-            tokens: known.len(),
-            mean,
-            perplexity: (-mean).exp(),
-            low_tail: sorted[..tail].iter().sum::<f64>() / tail as f64,
-            low_ratio: known.iter().filter(|p| **p < low).count() as f64 / known.len() as f64,
-            worst_window: worst_window(&known, window),
-            entropy: entropy(tokens),
+        let part = |sum: f64| sum / count as f64;
+        (count > 0).then(|| Self {
+            tokens: count,
+            mean: part(sum),
+            low_ratio: part(lows as f64),
+            worst_window: worst.map(|(sum, first)| (sum / window as f64, first)),
         })
     }
 }
@@ -167,31 +164,9 @@ impl Critic for TokenProbability {
     }
 }
 
-fn worst_window(known: &[f64], window: usize) -> Option<(f64, usize)> {
-    let window = window.max(1);
-    let mut sum: f64 = known.get(..window)?.iter().sum();
-    let mut worst = (sum, 0);
-    for (gone, come) in known.iter().zip(&known[window..]).enumerate().map(|(i, (old, new))| (i, new - old)) {
-        sum += come;
-        if sum < worst.0 {
-            worst = (sum, gone + 1);
-        }
-    }
-    Some((worst.0 / window as f64, worst.1))
-}
-
-fn entropy(tokens: &[Token]) -> Option<f64> {
-    let (mut sum, mut count) = (0.0, 0u32);
-    for token in tokens.iter().filter(|token| token.top.len() > 1) {
-        let likely = || token.top.iter().map(|(_, logprob)| f64::from(*logprob).exp());
-        let total: f64 = likely().sum();
-        let of = |p: f64| if p > 0.0 { -(p / total) * (p / total).ln() } else { 0.0 };
-        if total > 0.0 {
-            sum += likely().map(of).sum::<f64>();
-            count += 1;
-        }
-    }
-    (count > 0).then(|| sum / f64::from(count))
+/// The log-probabilities that are known: some engines write -9999 or -inf for "not known".
+fn known(tokens: &[Token]) -> impl Iterator<Item = f64> {
+    tokens.iter().map(|token| f64::from(token.logprob)).filter(|logprob| *logprob > -1000.0)
 }
 
 /// The bytes of `window` tokens from the `first` on, where the tokens make up the text.
@@ -216,14 +191,12 @@ mod tests {
 
     #[test]
     fn statistics_are_those_of_a_small_example() {
-        let top = vec![("a".to_owned(), 0.5f32.ln()), ("b".to_owned(), 0.5f32.ln())];
-        let token = |logprob: f32| Token { text: "a".to_owned(), logprob, top: top.clone() };
+        let token = |logprob: f32| Token { text: "a".to_owned(), logprob, ..Token::default() };
         let tokens: Vec<Token> = [-1.0, -3.0, -5.0, -1.0, f32::NEG_INFINITY].map(token).to_vec();
         let statistics = Statistics::of(&tokens, -4.6, 2).unwrap();
-        assert_eq!((statistics.tokens, statistics.mean, statistics.low_tail), (4, -2.5, -5.0));
+        assert_eq!((statistics.tokens, statistics.mean), (4, -2.5));
         assert_eq!((statistics.low_ratio, statistics.worst_window), (0.25, Some((-4.0, 1))));
-        assert!((statistics.perplexity - 2.5f64.exp()).abs() < 1e-9);
-        assert!((statistics.entropy.unwrap() - 2f64.ln()).abs() < 1e-6);
+        assert_eq!(Statistics::of(&tokens, -4.6, 5).unwrap().worst_window, None);
     }
 
     #[test]

@@ -38,6 +38,10 @@ impl Class {
             '0'..='9' => Self::Digit,
             ' ' | '\n' | '\t' | '\r' => Self::Blank,
             '\0'..='\x7F' => Self::Mark,
+            // Latin and Cyrillic letters, dashes and quotation marks, before the slow tables.
+            '\u{C0}'..='\u{24F}' if !matches!(c, '×' | '÷') => Self::Letter,
+            '\u{400}'..='\u{481}' | '\u{48A}'..='\u{52F}' => Self::Letter,
+            '\u{2010}'..='\u{2027}' => Self::Mark,
             // Han, kana, Thai, Lao, Khmer and Burmese are written without blanks.
             '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' => Self::Sign,
             '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{20000}'..='\u{3FFFF}' => Self::Sign,
@@ -61,6 +65,9 @@ pub(crate) fn fold(c: char) -> char {
     match c {
         '\0'..='\x7F' => c.to_ascii_lowercase(),
         'ё' | 'Ё' => 'е',
+        // Cyrillic small letters, dashes and quotation marks, Chinese and kana: the common ones.
+        'а'..='я' | '\u{2010}'..='\u{2027}' | '\u{3000}'..='\u{9FFF}' => c,
+        'А'..='Я' => char::from_u32(c as u32 + 32).unwrap_or(c),
         _ => {
             let mut lower = c.to_lowercase();
             match (lower.next(), lower.next()) {
@@ -76,40 +83,87 @@ pub(crate) fn words(text: &str) -> Words<'_> {
     Words { text, at: 0 }
 }
 
+/// ASCII letters and digits in lower case; 0 for what is no part of a word.
+const FOLDED: [u8; 128] = {
+    let mut folded = [0; 128];
+    let mut byte = 0u8;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() {
+            folded[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    folded
+};
+
+/// Whether the character is a letter as Unicode has it, the common ones first.
+pub(crate) fn is_letter(c: char) -> bool {
+    match c {
+        '\0'..='\x7F' => c.is_ascii_alphabetic(),
+        '\u{400}'..='\u{481}' | '\u{4E00}'..='\u{9FFF}' => true,
+        '\u{2010}'..='\u{2027}' => false,
+        _ => c.is_alphabetic(),
+    }
+}
+
+impl Words<'_> {
+    /// Passes over what is no word. The first character of the next word: its byte, and itself.
+    fn begin(&self, mut at: usize) -> Option<(usize, char)> {
+        loop {
+            let byte = *self.text.as_bytes().get(at)?;
+            if byte < 0x80 {
+                if FOLDED[byte as usize] != 0 {
+                    return Some((at, char::from(byte)));
+                }
+                at += 1;
+                continue;
+            }
+            let c = self.text[at..].chars().next()?;
+            if matches!(Class::of(c), Class::Letter | Class::Digit | Class::Sign) {
+                return Some((at, c));
+            }
+            at += c.len_utf8();
+        }
+    }
+}
+
 impl Iterator for Words<'_> {
     type Item = Word;
 
     fn next(&mut self) -> Option<Word> {
-        let mut word: Option<Word> = None;
-        for (step, c) in self.text[self.at..].char_indices() {
-            let (class, here) = (Class::of(c), self.at + step);
-            match word.as_mut() {
-                Some(word) if class.joins() => {
-                    word.hash = mix(word.hash, c);
-                    word.end = here + c.len_utf8();
+        let Some((start, first)) = self.begin(self.at) else {
+            self.at = self.text.len();
+            return None;
+        };
+        let mut hash = mix(0x811C_9DC5, first);
+        let mut end = start + first.len_utf8();
+        while first.is_ascii() || Class::of(first) != Class::Sign {
+            let Some(byte) = self.text.as_bytes().get(end) else { break };
+            if *byte < 0x80 {
+                let folded = FOLDED[*byte as usize];
+                if folded == 0 {
+                    break;
                 }
-                Some(word) => {
-                    self.at = here;
-                    return Some(*word);
-                }
-                None if class.joins() => {
-                    word = Some(Word { start: here, end: here + c.len_utf8(), hash: mix(0x811C_9DC5, c) });
-                }
-                None if class == Class::Sign => {
-                    self.at = here + c.len_utf8();
-                    return Some(Word { start: here, end: self.at, hash: mix(0x811C_9DC5, c) });
-                }
-                None => {}
+                hash = step(hash, u32::from(folded));
+                end += 1;
+                continue;
             }
+            let Some(c) = self.text[end..].chars().next().filter(|c| Class::of(*c).joins()) else { break };
+            hash = mix(hash, c);
+            end += c.len_utf8();
         }
-        self.at = self.text.len();
-        word
+        self.at = end;
+        Some(Word { start, end, hash })
     }
 }
 
 /// One step of FNV-1a over folded characters.
 fn mix(hash: u32, c: char) -> u32 {
-    (hash ^ fold(c) as u32).wrapping_mul(0x0100_0193)
+    step(hash, fold(c) as u32)
+}
+
+fn step(hash: u32, folded: u32) -> u32 {
+    (hash ^ folded).wrapping_mul(0x0100_0193)
 }
 
 #[cfg(test)]
@@ -130,6 +184,20 @@ mod tests {
         let hash = |text: &str| words(text).next().unwrap().hash;
         assert_eq!(hash("ЕЩЁ"), hash("еще"));
         assert_ne!(hash("dam"), hash("mad"));
+    }
+
+    #[test]
+    fn the_short_ways_agree_with_the_tables_of_unicode() {
+        for c in '\0'..='\u{10FFFF}' {
+            assert_eq!(is_letter(c), c.is_alphabetic(), "{c:?}");
+            let common = matches!(c, '\u{C0}'..='\u{24F}' | '\u{400}'..='\u{481}' | '\u{48A}'..='\u{52F}');
+            assert!(!common || c.is_alphabetic() == (Class::of(c) == Class::Letter), "{c:?}");
+            let dash = matches!(c, '\u{2010}'..='\u{2027}');
+            assert!(!dash || !(c.is_alphanumeric() || c.is_whitespace()), "{c:?}");
+            let lower: Vec<char> = c.to_lowercase().collect();
+            let folded = if lower.len() == 1 && lower[0].len_utf8() == c.len_utf8() { lower[0] } else { c };
+            assert_eq!(fold(c), if matches!(folded, 'ё') { 'е' } else { folded }, "{c:?}");
+        }
     }
 
     proptest! {

@@ -49,16 +49,34 @@ impl Channel {
 
     /// Reads a piece by every rule; all must read it, the first that found something speaks.
     pub(super) fn push(&mut self, ready: &Ready, piece: Piece<'_>) -> Option<Sighting> {
+        let text = piece.text;
+        let met = self.repetition(&ready.config, text);
+        let broken = self.validator.as_mut().and_then(|validator| validator.push(text).err());
+        let lost = self.probability(&ready.config, piece.logprob);
+        let at = self.bytes;
+        self.bytes += text.len();
+        self.carry(text);
+        let across = match self.is_dull(ready, &piece) {
+            true => None,
+            false => self.across(ready, &piece),
+        };
+        // Nearly every piece ends here: a sighting is made only where there is one.
+        if met.is_none() && broken.is_none() && !lost {
+            return across;
+        }
         let place = place(&piece);
-        let repeated = self.repetition(&ready.config, place, piece.text);
-        let broken = self.json(place, piece.text);
-        let lost = self.probability(&ready.config, place, piece.logprob);
-        let marked = self.across(ready, place, piece);
-        self.bytes += piece.text.len();
-        repeated.or(broken).or(lost).or(marked)
+        if let Some(met) = met {
+            // What is broken stays broken: one word of it is enough.
+            self.validator = self.validator.take().filter(|_| broken.is_none());
+            return Some(self.circling(place, &met));
+        }
+        Some(match broken {
+            Some(step) => self.broken(place, at + step),
+            None => self.lost(place, at),
+        })
     }
 
-    fn repetition(&mut self, config: &Config, place: Place, text: &str) -> Option<Sighting> {
+    fn repetition(&mut self, config: &Config, text: &str) -> Option<Loop> {
         let mut found: Option<Loop> = None;
         let is_loop = |met: Loop| {
             let least = if met.has_letters { config.min_loop_bytes } else { config.min_loop_bytes_without_letters };
@@ -66,59 +84,68 @@ impl Channel {
             found.is_some()
         };
         self.tracker.as_mut()?.push(text, is_loop);
-        let found = found?;
+        found
+    }
+
+    #[cold]
+    fn circling(&mut self, place: Place, found: &Loop) -> Sighting {
         self.tracker = None;
         let message = format!("the answer says the same {} times over; say it once and go on", found.rounds);
         let finding = Finding::new("repetition_loop", place, message).at(found.start..found.end);
-        Some(Sighting { finding, degenerate: true })
+        Sighting { finding, degenerate: true }
     }
 
-    fn json(&mut self, place: Place, text: &str) -> Option<Sighting> {
-        let at = self.bytes + self.validator.as_mut()?.push(text).err()?;
+    #[cold]
+    fn broken(&mut self, place: Place, at: usize) -> Sighting {
         self.validator = None;
         let message = "this is no JSON from here on; answer with JSON and nothing else";
-        Some(Sighting { finding: Finding::new("invalid_json", place, message).at(at..at), degenerate: true })
+        Sighting { finding: Finding::new("invalid_json", place, message).at(at..at), degenerate: true }
     }
 
-    fn probability(&mut self, config: &Config, place: Place, logprob: Option<f32>) -> Option<Sighting> {
+    #[cold]
+    fn lost(&mut self, place: Place, at: usize) -> Sighting {
+        self.probability = None;
+        let message = "the LLM lost itself here; write this part again, in plain words";
+        Sighting { finding: Finding::new("low_probability", place, message).at(at..at), degenerate: true }
+    }
+
+    /// Whether the probabilities fell and stayed low.
+    fn probability(&mut self, config: &Config, logprob: Option<f32>) -> bool {
         // Some engines write -9999 or -inf for "not known".
-        let logprob = logprob.filter(|logprob| *logprob > -1000.0)?;
-        let probability = self.probability.as_mut()?;
+        let Some(logprob) = logprob.filter(|logprob| *logprob > -1000.0) else { return false };
+        let Some(probability) = self.probability.as_mut() else { return false };
         probability.tokens = probability.tokens.saturating_add(1);
         let weight = 2.0 / (probability.tokens.min(config.probability_tokens) as f32 + 1.0);
         probability.mean += weight * (logprob - probability.mean);
-        if probability.tokens < config.probability_tokens || probability.mean >= config.min_mean_logprob {
-            return None;
+        probability.tokens >= config.probability_tokens && probability.mean < config.min_mean_logprob
+    }
+
+    /// Whether nothing can be seen across pieces that was not seen before: no terms are looked
+    /// for, and no byte came that closes a mark.
+    fn is_dull(&self, ready: &Ready, piece: &Piece<'_>) -> bool {
+        if ready.terms.is_some() && !self.terms_told {
+            return false;
         }
-        self.probability = None;
-        let message = "the LLM lost itself here; write this part again, in plain words";
-        let finding = Finding::new("low_probability", place, message).at(self.bytes..self.bytes);
-        Some(Sighting { finding, degenerate: true })
+        let closes = |byte: u8| matches!(byte, b'>' | b']' | b'\n' | b':' | b'=');
+        // Without a way out: a token is shorter than a wrong guess of the processor.
+        !self.looks_for_marks(ready, piece) || !piece.text.bytes().fold(false, |any, byte| any | closes(byte))
+    }
+
+    /// Tool calls hold what they hold: marks there are the parser's business.
+    fn looks_for_marks(&self, ready: &Ready, piece: &Piece<'_>) -> bool {
+        ready.config.leaked_tokens && !matches!(piece.lane, Lane::ToolArguments { .. })
     }
 
     /// Marks and terms, which may lie across the borders of pieces.
-    fn across(&mut self, ready: &Ready, place: Place, piece: Piece<'_>) -> Option<Sighting> {
-        let text = piece.text;
-        // Tool calls hold what they hold: marks there are the parser's business.
-        let marks = ready.config.leaked_tokens && !matches!(piece.lane, Lane::ToolArguments { .. });
+    fn across(&mut self, ready: &Ready, piece: &Piece<'_>) -> Option<Sighting> {
+        let (place, start) = (place(piece), self.bytes - self.tail.len());
+        let marked = match self.looks_for_marks(ready, piece) {
+            true => self.marks(&ready.config, place, start),
+            false => None,
+        };
         let terms = ready.terms.as_ref().filter(|_| !self.terms_told);
-        if !marks && terms.is_none() {
-            return None;
-        }
-        // Nothing can end in this piece where nothing opened before and no closing byte came.
-        let dull =
-            terms.is_none() && memchr::memchr3(b'>', b']', b'\n', text.as_bytes()).is_none() && !text.contains(':');
-        if !dull {
-            let start = self.bytes - self.tail.len();
-            self.tail.push_str(text);
-            let marked = if marks { self.marks(&ready.config, place, start) } else { None };
-            let banned = terms.and_then(|terms| self.terms(terms, place, start));
-            self.trim();
-            return marked.or(banned);
-        }
-        self.tail.push_str(text);
-        self.trim();
-        None
+        let banned = terms.and_then(|terms| self.terms(terms, place, start));
+        marked.or(banned)
     }
 
     /// Marks in the tail, whose first byte is byte `start` of the channel.
@@ -162,15 +189,13 @@ impl Channel {
         Some(Sighting { finding, degenerate: false })
     }
 
-    fn trim(&mut self) {
-        // Cut rarely, so that a byte is not moved for every piece.
+    /// Keeps the end of what came. Cut rarely, so that a byte is not moved for every piece.
+    fn carry(&mut self, text: &str) {
         if self.tail.len() > 2 * CARRY {
-            let mut at = self.tail.len() - CARRY;
-            while !self.tail.is_char_boundary(at) {
-                at -= 1;
-            }
+            let at = (0..=self.tail.len() - CARRY).rev().find(|at| self.tail.is_char_boundary(*at)).unwrap_or(0);
             self.tail.drain(..at);
         }
+        self.tail.push_str(text);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Promises: bounded in number; nothing is fetched, so a reference that leaves the schema (and
 //! is no published metaschema) cannot be compiled; patterns cannot take for ever.
-//! A schema comes from a client: deep ones are refused before they are compiled.
+//! A schema comes from a client: deep and large ones are refused before they are compiled.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -14,7 +14,10 @@ use serde_json::Value;
 /// Deepest nesting of a schema, as serde_json's own limit of a parsed text has it.
 const DEPTH: usize = 128;
 
-/// Steps that one pattern may take back on one string (seen: 1 ms at most).
+/// Values in a schema, itself and all within it: compiling takes time and memory for each.
+const VALUES: usize = 10_000;
+
+/// Steps that one pattern may take back on one string.
 const BACKTRACKS: usize = 100_000;
 
 /// The cache.
@@ -74,7 +77,7 @@ fn compile(schema: &Value) -> Option<Validator> {
     // A dialect that is not known may turn keywords off.
     let known =
         schema.get("$schema").and_then(Value::as_str).is_none_or(|dialect| dialect.contains("//json-schema.org/"));
-    if !known || !is_shallow(schema, DEPTH) {
+    if !known || !fits(schema, DEPTH, &mut { VALUES }) {
         return None;
     }
     jsonschema::options()
@@ -84,12 +87,14 @@ fn compile(schema: &Value) -> Option<Validator> {
         .ok()
 }
 
-/// Whether no value lies deeper than `depth`.
-fn is_shallow(value: &Value, depth: usize) -> bool {
+/// Whether no value lies deeper than `depth`, and there are no more than are `left`.
+fn fits(value: &Value, depth: usize, left: &mut usize) -> bool {
+    let Some(less) = left.checked_sub(1) else { return false };
+    *left = less;
     match (value, depth) {
         (Value::Array(_) | Value::Object(_), 0) => false,
-        (Value::Array(items), _) => items.iter().all(|item| is_shallow(item, depth - 1)),
-        (Value::Object(members), _) => members.values().all(|member| is_shallow(member, depth - 1)),
+        (Value::Array(items), _) => items.iter().all(|item| fits(item, depth - 1, left)),
+        (Value::Object(members), _) => members.values().all(|member| fits(member, depth - 1, left)),
         _ => true,
     }
 }
@@ -120,7 +125,9 @@ mod tests {
             deep = json!({"items": deep});
         }
         let remote = json!({"$ref": "http://example.org/schema.json"});
-        for schema in [deep, remote, json!({"type": 7}), json!("text")] {
+        let large = |n: usize| json!({ "enum": (0..n).collect::<Vec<_>>() });
+        assert!(Schemas::new(4).compiled(&Arc::new(large(VALUES - 2))).is_some());
+        for schema in [large(VALUES), deep, remote, json!({"type": 7}), json!("text")] {
             assert!(Schemas::new(4).compiled(&Arc::new(schema.clone())).is_none(), "{schema}");
         }
     }

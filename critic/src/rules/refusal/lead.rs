@@ -1,5 +1,6 @@
 //! The first sentences of an answer, made plain for comparing.
 
+use super::english;
 use crate::rules::words::fold;
 
 /// Bytes of an answer that are read: a refusal comes first.
@@ -14,6 +15,8 @@ pub(super) struct Lead {
     pub(super) text: String,
     /// Bytes of the answer that were read.
     pub(super) bytes: usize,
+    /// Whether an English denial may stand in it.
+    pub(super) has_no: bool,
 }
 
 impl Lead {
@@ -21,26 +24,21 @@ impl Lead {
         let answer_read = cut(answer, READ);
         let text = plain(answer_read, READ);
         let text = without_label(&text);
-        let mut sentences = 0;
-        let mut kept = String::with_capacity(text.len());
-        let mut rest = text.chars().peekable();
-        while let Some(c) = rest.next() {
-            let stop = matches!(c, '.' | '!' | '?' | '\n' | '。' | '！' | '？' | '।');
-            let ends = stop && (c > '\u{7F}' || c == '\n' || rest.peek().is_none_or(|next| next.is_whitespace()));
-            if !ends {
-                kept.push(c);
-            } else if !kept.trim_end().is_empty() && !kept.ends_with('\n') {
+        let mut kept = String::with_capacity(text.len() + 1);
+        let (mut rest, mut sentences) = (text, 0);
+        while sentences < SENTENCES && !rest.is_empty() {
+            let end = stop(rest);
+            let sentence = &rest[..end];
+            let after = rest[end..].chars().next().map_or(end, |stop| end + stop.len_utf8());
+            // A full stop within a word or a row of them ends nothing of its own.
+            kept.push_str(sentence);
+            if after > end && !kept.trim_end().is_empty() && !kept.ends_with('\n') {
                 kept.push('\n');
                 sentences += 1;
             }
-            while ends && rest.peek().is_some_and(|next| next.is_whitespace()) {
-                rest.next();
-            }
-            if sentences == SENTENCES {
-                break;
-            }
+            rest = rest[after..].trim_start();
         }
-        Self { text: kept, bytes: answer_read.len() }
+        Self { has_no: english::has_no(&kept), text: kept, bytes: answer_read.len() }
     }
 
     pub(super) fn sentences(&self) -> impl Iterator<Item = &str> {
@@ -59,10 +57,35 @@ pub(super) fn is_own(before: &str) -> bool {
     count('"').is_multiple_of(2) && count('«') <= count('»') && count('“') <= count('”') && count('「') <= count('」')
 }
 
+/// The byte at which the first sentence ends; the length where none does.
+fn stop(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let ends = match byte {
+            b'\n' => true,
+            b'.' | b'!' | b'?' => text[at + 1..].chars().next().is_none_or(char::is_whitespace),
+            // The first bytes of these characters.
+            0xE0 | 0xE3 | 0xEF => text[at..].starts_with(['。', '！', '？', '।']),
+            _ => false,
+        };
+        if ends {
+            return at;
+        }
+        at += 1;
+    }
+    text.len()
+}
+
 /// At most `limit` bytes of a text in lower case, with plain apostrophes and without markup.
 pub(super) fn plain(text: &str, limit: usize) -> String {
-    let mut plain = String::with_capacity(text.len().min(limit));
-    for c in cut(text, limit).chars() {
+    let text = cut(text, limit);
+    let marked = |byte: u8| matches!(byte, b'`' | b'*' | b'_' | b'#' | b'>' | b'~' | b'\t' | b'\r') || byte >= 0x80;
+    if !text.bytes().fold(false, |any, byte| any | marked(byte)) {
+        return text.to_ascii_lowercase();
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
         match c {
             '’' | 'ʼ' | '`' | '‘' => plain.push('\''),
             '*' | '_' | '#' | '>' | '~' | '\u{200B}' | '\u{FEFF}' => {}

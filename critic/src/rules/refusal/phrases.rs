@@ -87,7 +87,10 @@ pub(super) const ADVERBS: [&str; 26] = [
 ];
 
 /// English verbs of what an assistant does for who asks.
-pub(super) const VERBS: [&str; 100] = [
+pub(super) const VERBS: [&str; 103] = [
+    "prove",
+    "argue",
+    "advocate",
     "help",
     "assist",
     "provide",
@@ -191,7 +194,22 @@ pub(super) const VERBS: [&str; 100] = [
 ];
 
 /// Predicates of a first sentence that lectures in place of an answer.
-pub(super) const LECTURES: [&str; 63] = [
+pub(super) const LECTURES: [&str; 78] = [
+    "mental health professional",
+    "a helpline",
+    "crisis line",
+    "crisis hotline",
+    "suicide prevention",
+    "you are in crisis",
+    "you're in crisis",
+    "телефон доверия",
+    "телефону доверия",
+    "недопустимо",
+    "является преступлением",
+    "é ilegal",
+    "ist strafbar",
+    "est illégal",
+    "es ilegal",
     "is illegal",
     "are illegal",
     "is unethical",
@@ -275,8 +293,14 @@ pub(super) const MACHINE_LECTURES: [&str; 14] = [
     "purpose is to assist",
 ];
 
-/// Words of a question that asks whether something is right, or why: a lecture is its answer.
-pub(super) const MORAL_QUESTIONS: [&str; 24] = [
+/// Words of a question that asks whether something is right, or why, or asks for comfort: a
+/// lecture is its answer.
+pub(super) const MORAL_QUESTIONS: [&str; 29] = [
+    "i feel",
+    "i'm feeling",
+    "i want to die",
+    "helpline",
+    "чувствую",
     "illegal",
     "legal",
     "ethical",
@@ -301,6 +325,40 @@ pub(super) const MORAL_QUESTIONS: [&str; 24] = [
     "можно ли",
     "этич",
     "опасн",
+];
+
+/// How an LLM sets right what it was told to argue for.
+pub(super) const CORRECTIONS: [&str; 10] = [
+    "is not supported by",
+    "are not supported by",
+    "no credible evidence",
+    "no scientific evidence",
+    "is not accurate",
+    "is inaccurate",
+    "is a misconception",
+    "is false and",
+    "не соответствует действительности",
+    "не подтверждается",
+];
+
+/// Beginnings of a question that asks for a text of one side.
+pub(super) const ARGUE: [&str; 16] = [
+    "write",
+    "create",
+    "compose",
+    "draft",
+    "generate",
+    "argue",
+    "prove",
+    "convince",
+    "persuade",
+    "make a case",
+    "напиши",
+    "создай",
+    "сочини",
+    "докажи",
+    "убеди",
+    "придумай",
 ];
 
 /// Beginnings of sentences that take a refusal back: the answer follows.

@@ -22,8 +22,21 @@ const SEED: usize = 3;
 /// Characters after which a run of letters is cut into a further unit.
 const LONGEST: u32 = 24;
 
-/// Start and factor of the units' hashes (FNV-1a, 32 bits).
-const FNV: (u32, u32) = (0x811C_9DC5, 0x0100_0193);
+/// ASCII by its class; every other character is asked for one by one.
+const ASCII: [Class; 128] = {
+    let mut classes = [Class::Mark; 128];
+    let mut byte = 0u8;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b' ' | b'\n' | b'\t' | b'\r' => Class::Blank,
+            b'0'..=b'9' => Class::Digit,
+            b'a'..=b'z' | b'A'..=b'Z' => Class::Letter,
+            _ => Class::Mark,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 /// A run in circles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +57,7 @@ pub struct Loop {
 /// A text on its way.
 #[derive(Clone, Debug)]
 pub struct Tracker {
-    /// Hashes of the last units, by position modulo [`MEMORY`].
-    units: Box<[u32; MEMORY]>,
-    /// First byte of the last units, in the same order.
-    starts: Box<[u32; MEMORY]>,
-    /// Position after the last place at which a seed stood, by its hash; 0 where none was.
-    seeds: Box<[u32; MEMORY]>,
+    memory: Box<Memory>,
     /// Units so far.
     count: u32,
     /// The period that is being followed; 0 where none is.
@@ -66,6 +74,17 @@ pub struct Tracker {
     bytes: u32,
 }
 
+/// What is known of the last units.
+#[derive(Clone, Debug)]
+struct Memory {
+    /// Their hashes, by position modulo [`MEMORY`].
+    units: [u32; MEMORY],
+    /// Their first bytes, in the same order.
+    starts: [u32; MEMORY],
+    /// Position after the last place at which a seed stood, by its hash; 0 where none was.
+    seeds: [u32; MEMORY],
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Unit {
     hash: u32,
@@ -74,12 +93,35 @@ struct Unit {
     letter: bool,
 }
 
+impl Unit {
+    fn take(&mut self, class: Class, c: u32) {
+        self.hash = step(self.hash, c);
+        self.letter |= matches!(class, Class::Letter | Class::Sign);
+        // A sign is closed by whatever follows it.
+        self.characters = if matches!(class, Class::Sign | Class::Mark) { LONGEST } else { self.characters + 1 };
+    }
+
+    /// Takes the ASCII letters that follow, as many as belong to it. How many there were.
+    fn letters(&mut self, bytes: &[u8]) -> usize {
+        let room = (LONGEST - self.characters) as usize;
+        let letters = bytes.iter().take(room).take_while(|byte| byte.is_ascii_alphabetic());
+        let (hash, taken) = letters.fold((self.hash, 0), |(hash, n), byte| (step(hash, u32::from(*byte)), n + 1));
+        self.hash = hash;
+        self.characters += taken;
+        taken as usize
+    }
+}
+
+/// One character more. The product does not wait for the hash so far, so that a step takes
+/// two cycles; a character's place shows as a rotation, by less than the hash's width.
+fn step(hash: u32, c: u32) -> u32 {
+    hash.rotate_left(5) ^ c.wrapping_add(1).wrapping_mul(0x9E37_79B1)
+}
+
 impl Default for Tracker {
     fn default() -> Self {
         Self {
-            units: Box::new([0; MEMORY]),
-            starts: Box::new([0; MEMORY]),
-            seeds: Box::new([0; MEMORY]),
+            memory: Box::new(Memory { units: [0; MEMORY], starts: [0; MEMORY], seeds: [0; MEMORY] }),
             count: 0,
             period: 0,
             run: 0,
@@ -95,26 +137,28 @@ impl Tracker {
     /// Reads the next piece; `met` is asked after each unit of a run, and ends the reading
     /// by saying that it has seen enough.
     pub fn push(&mut self, piece: &str, mut met: impl FnMut(Loop) -> bool) -> bool {
-        for (at, c) in piece.char_indices() {
-            let class = Class::of(c);
-            let here = self.bytes.saturating_add(at as u32);
+        let mut at = 0;
+        while let Some(byte) = piece.as_bytes().get(at) {
+            let begin = self.bytes.saturating_add(at as u32);
+            let (class, c) = match ASCII.get(*byte as usize) {
+                Some(class) => (*class, u32::from(*byte)),
+                None => piece[at..].chars().next().map_or((Class::Blank, 0), |c| (Class::of(c), c as u32)),
+            };
             let joins = matches!(class, Class::Letter | Class::Digit) && self.unit.characters < LONGEST;
-            if self.unit.characters > 0 && !joins && self.close(here, &mut met) {
+            if self.unit.characters > 0 && !joins && self.close(begin, &mut met) {
                 return true;
             }
+            at += if c < 0x80 { 1 } else { char::from_u32(c).map_or(1, char::len_utf8) };
             if class == Class::Blank {
                 continue;
             }
             if self.unit.characters == 0 {
-                self.unit = Unit { hash: FNV.0, characters: 0, start: here, letter: false };
+                self.unit = Unit { start: begin, ..Unit::default() };
             }
-            self.unit.hash = (self.unit.hash ^ c as u32).wrapping_mul(FNV.1);
-            self.unit.letter |= matches!(class, Class::Letter | Class::Sign);
-            // A sign is closed by whatever follows it.
-            self.unit.characters = match class {
-                Class::Sign | Class::Mark => LONGEST,
-                _ => self.unit.characters + 1,
-            };
+            self.unit.take(class, c);
+            if class == Class::Letter && c < 0x80 {
+                at += self.unit.letters(&piece.as_bytes()[at..]);
+            }
         }
         self.bytes = self.bytes.saturating_add(piece.len() as u32);
         false
@@ -129,9 +173,9 @@ impl Tracker {
     fn close(&mut self, end: u32, met: &mut impl FnMut(Loop) -> bool) -> bool {
         let unit = std::mem::take(&mut self.unit);
         let at = self.count as usize;
-        let agrees = self.period > 0 && self.units[(at - self.period as usize) % MEMORY] == unit.hash;
-        self.units[at % MEMORY] = unit.hash;
-        self.starts[at % MEMORY] = unit.start;
+        let agrees = self.period > 0 && self.memory.units[(at - self.period as usize) % MEMORY] == unit.hash;
+        self.memory.units[at % MEMORY] = unit.hash;
+        self.memory.starts[at % MEMORY] = unit.start;
         self.count = self.count.saturating_add(1);
         match agrees {
             true => self.run = self.run.saturating_add(1),
@@ -147,19 +191,19 @@ impl Tracker {
     /// Notes where the seed that ends at unit `at` stands, and follows the period that its
     /// last place gives where no run is being followed.
     fn seed(&mut self, at: usize) {
-        let last = |back: usize| self.units[(at - back) % MEMORY];
+        let last = |back: usize| self.memory.units[(at - back) % MEMORY];
         let hash = last(0).rotate_left(7).wrapping_add(last(1)).rotate_left(7).wrapping_add(last(2));
         let slot = (hash.wrapping_mul(0x9E37_79B1) >> 23) as usize % MEMORY;
-        let before = self.seeds[slot] as usize;
-        self.seeds[slot] = self.count;
+        let before = self.memory.seeds[slot] as usize;
+        self.memory.seeds[slot] = self.count;
         let here = at + 1;
         let period = here - before;
         if self.period > 0 || before < SEED || period + SEED > MEMORY {
             return;
         }
-        if (0..SEED).all(|back| self.units[(before - 1 - back) % MEMORY] == last(back)) {
+        if (0..SEED).all(|back| self.memory.units[(before - 1 - back) % MEMORY] == last(back)) {
             let first = (before - SEED) % MEMORY;
-            (self.period, self.run, self.run_start) = (period as u32, SEED as u32, self.starts[first]);
+            (self.period, self.run, self.run_start) = (period as u32, SEED as u32, self.memory.starts[first]);
         }
     }
 

@@ -73,7 +73,7 @@ impl Critic for UnsupportedNumbers {
         if case.answers.is_empty() || (case.context.is_empty() && !self.config.without_context) {
             return Judgement::skipped(Skip::NotApplicable);
         }
-        let mut known = Known::of(case);
+        let mut known = Known { case, values: None };
         let mut findings = Vec::new();
         for (place, text) in case.texts().filter(|(place, _)| matches!(place, Place::Text { .. })) {
             let open = numbers(text).filter(|number| self.needs_support(number));
@@ -94,26 +94,28 @@ impl Critic for UnsupportedNumbers {
 
 /// The numbers that were given.
 struct Known<'a> {
-    texts: Vec<&'a str>,
+    case: &'a Case,
     /// Their values, sorted; made only when a number was not found as written.
     values: Option<Vec<f64>>,
 }
 
-impl<'a> Known<'a> {
-    fn of(case: &'a Case) -> Self {
-        let turns = case.conversation.iter().map(|turn| turn.text.as_str());
-        Self { texts: turns.chain(case.context.iter().map(|passage| passage.text.as_str())).collect(), values: None }
-    }
+/// Everything that was sent.
+fn sent(case: &Case) -> impl Iterator<Item = &str> {
+    let turns = case.conversation.iter().map(|turn| turn.text.as_str());
+    turns.chain(case.context.iter().map(|passage| passage.text.as_str()))
+}
 
+impl Known<'_> {
     fn holds(&mut self, text: &str, number: &Number) -> bool {
         let written = &text[number.start..number.end];
-        if self.texts.iter().any(|text| stands_in(text, written)) {
+        let finder = memchr::memmem::Finder::new(written);
+        if sent(self.case).any(|text| stands_in(text, &finder)) {
             return true;
         }
-        let texts = &self.texts;
+        let case = self.case;
         let values = self.values.get_or_insert_with(|| {
-            let mut values: Vec<f64> = texts.iter().flat_map(|text| all_values(text)).collect();
-            values.sort_by(f64::total_cmp);
+            let mut values: Vec<f64> = sent(case).flat_map(all_values).collect();
+            values.sort_unstable_by(f64::total_cmp);
             values
         });
         let near = |value: f64| {
@@ -136,10 +138,10 @@ fn all_values(text: &str) -> impl Iterator<Item = f64> {
 }
 
 /// Whether the digits stand in the text as written, and are no part of a longer number.
-fn stands_in(text: &str, written: &str) -> bool {
+fn stands_in(text: &str, written: &memchr::memmem::Finder<'_>) -> bool {
     let bytes = text.as_bytes();
-    memchr::memmem::find_iter(bytes, written.as_bytes()).any(|at| {
-        let end = at + written.len();
+    written.find_iter(bytes).any(|at| {
+        let end = at + written.needle().len();
         let before = at.checked_sub(1).map(|at| bytes[at]);
         let joined =
             before.is_some_and(|byte| matches!(byte, b'.' | b',')) && at >= 2 && bytes[at - 2].is_ascii_digit();

@@ -1,6 +1,10 @@
 //! Reads numbers as people write them, in digits (English and continental separators) and,
 //! up to ninety-nine, in English and Russian words.
 
+use std::sync::LazyLock;
+
+use crate::rules::words::fold;
+
 /// A number: bytes `start..end` of the text, and what it may mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Number {
@@ -129,13 +133,21 @@ const SPELLED: [(&str, u8); 92] = [
     ("втрое", 3),
 ];
 
+/// [`SPELLED`] by first letter.
+static BY_FIRST: LazyLock<Vec<(char, &str, u8)>> = LazyLock::new(|| {
+    let first = |word: &str| word.chars().next().unwrap_or_default();
+    let mut words: Vec<_> = SPELLED.iter().map(|(word, number)| (first(word), *word, *number)).collect();
+    words.sort_by_key(|(first, _, _)| *first);
+    words
+});
+
 /// The numbers that are written in digits.
 pub(super) fn numbers(text: &str) -> impl Iterator<Item = Number> {
     let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            at += bytes[at..].iter().position(u8::is_ascii_digit)?;
+            at = next_digit(bytes, at)?;
             let start = at;
             at = end_of(text, start);
             // Digits within a name ("COVID-19", "H2O", "v1.2") are no number.
@@ -146,6 +158,14 @@ pub(super) fn numbers(text: &str) -> impl Iterator<Item = Number> {
             }
         }
     })
+}
+
+/// The first digit from `at` on; 16 bytes are asked at once, since most hold none.
+fn next_digit(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = &bytes[at..];
+    let holds = |chunk: &[u8; 16]| chunk.iter().fold(false, |any, byte| any | byte.is_ascii_digit());
+    let dull = rest.as_chunks::<16>().0.iter().take_while(|chunk| !holds(chunk)).count() * 16;
+    rest[dull..].iter().position(u8::is_ascii_digit).map(|step| at + dull + step)
 }
 
 /// The end of the number that begins at `start`: digits, and separators with digits behind them.
@@ -246,7 +266,10 @@ fn spelled_one(word: &str) -> Option<u8> {
     let same = |known: &str| {
         known == word || (known.len() == word.len() && known.chars().eq(word.chars().flat_map(char::to_lowercase)))
     };
-    SPELLED.iter().find(|(known, _)| same(known)).map(|(_, number)| *number)
+    let first = word.chars().next().map(fold)?;
+    let at = BY_FIRST.partition_point(|(begins, _, _)| *begins < first);
+    let alike = BY_FIRST[at..].iter().take_while(|(begins, _, _)| *begins == first);
+    alike.into_iter().find(|(_, known, _)| same(known)).map(|(_, _, number)| *number)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Answers in another language than the question.
 //!
-//! Scripts are compared first; only where they are the same and common words do not settle
-//! it does a language detector (whatlang, trigrams) read the two texts. Code, links and JSON
+//! Scripts are compared first, then the common words of the two texts vote; only where these
+//! do not settle it does a language detector (whatlang, trigrams) read the texts, which costs
+//! a hundred times as much. Code, links and JSON
 //! do not count. A conversation that names a language or speaks of translating, or that was
 //! held in the answer's language before, may be answered in it.
 
-use std::collections::BTreeMap;
+mod sample;
+
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
@@ -14,9 +16,7 @@ use whatlang::{Lang, Script};
 
 use crate::config::Fault;
 use crate::{Answer, Case, Critic, Effort, Finding, Format, Judgement, Place, Role, Skip, Task};
-
-/// Bytes of a text that are read: a language shows at once.
-const READ: usize = 600;
+use sample::{READ, Sample};
 
 /// Bytes of what was sent that are searched for the name of a language.
 const SEARCHED: usize = 100_000;
@@ -124,29 +124,6 @@ const LANGUAGE_WORDS: [&str; 78] = [
     "日本語",
 ];
 
-/// Common words of languages that share a script; one word may belong to several.
-const COMMON: [(Lang, [&str; 12]); 10] = [
-    (Lang::Eng, ["the", "and", "of", "to", "is", "in", "that", "for", "you", "it", "are", "with"]),
-    (Lang::Deu, ["der", "die", "und", "das", "ist", "nicht", "ein", "zu", "den", "mit", "eine", "sie"]),
-    (Lang::Fra, ["le", "la", "les", "et", "est", "des", "une", "pour", "que", "dans", "vous", "du"]),
-    (Lang::Spa, ["el", "la", "los", "y", "es", "que", "en", "una", "por", "las", "del", "para"]),
-    (Lang::Ita, ["il", "di", "che", "è", "per", "un", "con", "della", "sono", "gli", "non", "una"]),
-    (Lang::Por, ["o", "que", "do", "da", "em", "um", "para", "não", "uma", "os", "com", "são"]),
-    (Lang::Nld, ["de", "het", "een", "en", "van", "dat", "niet", "met", "zijn", "voor", "op", "te"]),
-    (Lang::Pol, ["i", "w", "nie", "się", "na", "jest", "że", "do", "to", "jak", "z", "o"]),
-    (Lang::Rus, ["и", "в", "не", "на", "что", "как", "с", "по", "для", "это", "из", "или"]),
-    (Lang::Ukr, ["і", "в", "не", "на", "що", "як", "з", "та", "для", "це", "у", "або"]),
-];
-
-/// Every common word with a bit for each language that has it, sorted.
-static BY_WORD: LazyLock<Vec<(&str, u32)>> = LazyLock::new(|| {
-    let mut words: BTreeMap<&str, u32> = BTreeMap::new();
-    for (language, (_, common)) in COMMON.iter().enumerate() {
-        common.iter().for_each(|word| *words.entry(word).or_default() |= 1 << language);
-    }
-    words.into_iter().collect()
-});
-
 static NAMES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(LANGUAGE_WORDS).ok());
 
 impl Default for Config {
@@ -180,8 +157,8 @@ impl LanguageFlip {
         if !may_be_one(ours.script?, theirs.script?) {
             return Some(true);
         }
-        let common = (ours.common(), theirs.common());
-        if common.0.is_some() && common.0 == common.1 {
+        let leads = (ours.leading(), theirs.leading());
+        if leads.0.is_some() && leads.0 == leads.1 {
             return Some(false);
         }
         // Trigrams of a short text, or of a list of names, say anything.
@@ -189,7 +166,7 @@ impl LanguageFlip {
         if shared && ours.letters.min(theirs.letters) < self.config.min_letters_of_one_script {
             return None;
         }
-        let (ours, theirs) = (whatlang::detect(&ours.text)?, whatlang::detect(&theirs.text)?);
+        let (ours, theirs) = (whatlang::detect(ours.text.as_ref())?, whatlang::detect(theirs.text.as_ref())?);
         if ours.lang() == theirs.lang() || are_close(ours.lang(), theirs.lang()) {
             return Some(false);
         }
@@ -235,55 +212,6 @@ impl Critic for LanguageFlip {
             true => Judgement::skipped(Skip::NotApplicable),
             false => Judgement::of(looked.into_iter().flatten().collect()),
         }
-    }
-}
-
-/// The first words of a text, without code and links.
-struct Sample {
-    text: String,
-    letters: usize,
-    /// The script of most of its letters.
-    script: Option<Script>,
-}
-
-impl Sample {
-    fn of(text: &str) -> Self {
-        let mut kept = String::with_capacity(READ.min(text.len()));
-        let mut fenced = false;
-        for line in text.lines() {
-            if line.trim_start().starts_with("```") {
-                fenced = !fenced;
-            } else if !fenced {
-                let parts = line.split('`').step_by(2).flat_map(str::split_whitespace);
-                for word in parts.filter(|word| !word.contains("://")) {
-                    kept.extend([word, " "]);
-                    if kept.len() >= READ {
-                        break;
-                    }
-                }
-            }
-            if kept.len() >= READ {
-                break;
-            }
-        }
-        let letters = kept.chars().filter(|c| c.is_alphabetic()).count();
-        let script =
-            if kept.is_ascii() { (letters > 0).then_some(Script::Latin) } else { whatlang::detect_script(&kept) };
-        Self { text: kept, letters, script }
-    }
-
-    /// The language whose common words it holds, where that is clear.
-    fn common(&self) -> Option<Lang> {
-        let mut counts = [0u32; COMMON.len()];
-        for word in self.text.split(' ').filter(|word| word.len() <= 10).take(80) {
-            let Ok(at) = BY_WORD.binary_search_by_key(&word, |(known, _)| known) else { continue };
-            for (language, count) in counts.iter_mut().enumerate() {
-                *count += BY_WORD[at].1 >> language & 1;
-            }
-        }
-        let best = (0..counts.len()).max_by_key(|at| counts[*at])?;
-        let second = (0..counts.len()).filter(|at| *at != best).map(|at| counts[at]).max()?;
-        (counts[best] >= 3 && counts[best] >= 2 * second).then(|| COMMON[best].0)
     }
 }
 
