@@ -8,7 +8,7 @@ from rag.documents import Passage
 from rag.search import Index
 from traffic import Exchange
 
-PASSAGES = 4
+PASSAGES = 3
 # The route of the demo's configuration that judges answers takes requests with this header.
 JUDGED = {"x-application": "rag"}
 INSTRUCTIONS = (

@@ -47,11 +47,12 @@ class Console:
     def answers(self, exchange: str, patience_seconds: float) -> list[Judged] | None:
         """Every judged answer of an exchange in the order of asking; None where no record came in time."""
         deadline = time.monotonic() + patience_seconds
-        while (record := self._get(f"/api/exchange/{exchange}")) is None:
+        # The verdicts are rows of their own, which come a moment after the exchange's.
+        while not (answers := answers_of(self._get(f"/api/exchange/{exchange}") or {})):
             if time.monotonic() > deadline:
                 return None
             time.sleep(PAUSE_SECONDS)
-        return answers_of(record)
+        return answers
 
     def _get(self, path: str) -> dict | None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -67,9 +68,12 @@ class Console:
 
 
 def answers_of(record: dict) -> list[Judged]:
-    """Round 0 is the answer that was given, which came last."""
+    """Round 0 is what the client got, which came last; the configured answer is none of the LLM's."""
+    configured = record.get("exchange", {}).get("handling") in ("fallback", "refuse")
     made = []
     for answer in (record.get("judged") or {}).get("answers", []):
+        if configured and answer["round"] == 0:
+            continue
         said = [
             Verdict(row["critic"], row["mode"], row["outcome"], row["reason"], row["took_us"] / 1e6)
             for row in answer["verdicts"]

@@ -33,7 +33,7 @@ def ask_some(port: int, model: str, console: Console | None, count: int, budget_
         yield f"  {right} of {len(chosen)} answers are right; the model is a tiny one", True
 
 
-def spread(all_of_them: list[Question], count: int) -> list[Question]:
+def spread(all_of_them: list, count: int) -> list:
     """So many of them, from the whole list evenly."""
     count = min(count, len(all_of_them))
     return [all_of_them[at * len(all_of_them) // count] for at in range(count)]
