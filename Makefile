@@ -12,7 +12,7 @@ export WEIR_CHDB ?= $(WEIR_HOME)/libchdb.so
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench compat-vllm profile fuzz setup store-engine llama test-tools references fmt lint rust
+.PHONY: help run test bench compat-vllm profile fuzz scenario setup store-engine llama test-tools references fmt lint rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,11 @@ bench: rust store-engine ## overhead of Weir against a plain proxy
 compat-vllm: rust store-engine ## compare a real vLLM with Weir in front of it (6 GB, optional)
 	cargo build
 	@exec $(PYTHON) tests/real/vllm.py $(ARGS)
+
+scenario: rust store-engine ## judge a document application with a model that makes sense (1.1 GB, optional)
+	@$(SETUP) scenario-model
+	cargo build
+	@exec $(PYTHON) tests/scenarios/rag.py --report tests/scenarios/RESULTS.md $(ARGS)
 
 profile: rust store-engine ## where Weir's processor time goes (MEASURE=closed, steady, paced ...)
 	bash tests/bench/run.sh --profile $(or $(MEASURE),closed)
