@@ -29,7 +29,7 @@ from rag.documents import passages
 from rag.questions import Question, Stale, questions
 from rag.records import Console
 from rag.search import Index
-from rag.show import spread
+from rag.show import found_bad, spread
 from report import About, write
 from tally import Case
 
@@ -143,8 +143,8 @@ def ask_without(application: Application, engine: Engine, cases: list[Case]) -> 
 
 
 def progress(at: int, of: int, question: Question, reply: Reply, case: Case | None) -> None:
-    mark = question.mark(reply.text).value
-    critics = " → ".join(",".join(answer.failed()) or "-" for answer in case.answers) if case else "without critics"
+    mark = "-" if case and case.was_escalated() else question.mark(reply.text).value
+    critics = found_bad(case.answers) if case else "without critics"
     print(f"  {at:>3}/{of}  {reply.seconds:5.1f} s  {reply.verdict or '-':8}{mark:9}{question.ask[:60]}  {critics}", flush=True)
 
 

@@ -62,16 +62,16 @@ def cut(page: str, text: str) -> list[Passage]:
 
 
 def lines(text: str):
-    """Headings and lines to be read; rows of a table carry the names of their columns; code is left out."""
+    """Headings and lines to be read; rows of a table carry the names of their columns."""
     columns: list[str] | None = None
     in_code = False
     for line in text.splitlines():
         if line.startswith("```"):
             in_code = not in_code
-            continue
-        if in_code:
-            continue
-        if heading := HEADING.match(line):
+        elif in_code:
+            if line.strip():
+                yield "line", line.strip()
+        elif heading := HEADING.match(line):
             columns = None
             yield "heading", heading[2].replace("`", "")
         elif not line.startswith("|"):

@@ -46,15 +46,19 @@ class Question:
         return bool(self.held_by)
 
     def is_held_by(self, passage: Passage) -> bool:
-        return self.has_answer() and all(word in str(passage) for word in self.held_by)
+        """Whether it has the words, and the known answer with them."""
+        return self.has_answer() and all(word in str(passage) for word in self.held_by) and self._fits(str(passage))
 
     def mark(self, answer: str) -> Mark:
         declines = DECLINES.search(answer) is not None
         if not self.has_answer():
             return Mark.RIGHT if declines else Mark.WRONG
-        if any(re.search(pattern, answer, re.IGNORECASE) for pattern in self.accept):
+        if self._fits(answer):
             return Mark.RIGHT
         return Mark.DECLINED if declines else Mark.WRONG
+
+    def _fits(self, text: str) -> bool:
+        return any(re.search(pattern, text, re.IGNORECASE) for pattern in self.accept)
 
 
 def questions(passages: list[Passage]) -> list[Question]:

@@ -27,10 +27,10 @@ def ask_some(port: int, model: str, console: Console | None, count: int, budget_
         reply = application.ask(question.ask, JUDGED)
         longest = max(longest, reply.seconds)
         answers = console.answers(reply.exchange, RECORD_SECONDS) if console else None
-        right += question.mark(reply.text) is Mark.RIGHT
+        right += reply.verdict == "pass" and question.mark(reply.text) is Mark.RIGHT
         yield line(question, reply, answers), reply.status == 200 and reply.verdict != ""
     else:
-        yield f"  {right} of {len(chosen)} answers are right; the model is a tiny one", True
+        yield f"  {right} of {len(chosen)} were answered rightly; the model is a tiny one", True
 
 
 def spread(all_of_them: list, count: int) -> list:
