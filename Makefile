@@ -37,10 +37,11 @@ compat-vllm: rust store-engine ## compare a real vLLM with Weir in front of it (
 	cargo build
 	@exec $(PYTHON) tests/real/vllm.py $(ARGS)
 
-scenario: rust store-engine ## judge a document application with a model that makes sense (1.1 GB, optional)
+scenario: rust store-engine ## what critics catch in a document application (a model of 1.1 GB, optional)
 	@$(SETUP) scenario-model
 	cargo build
-	@exec $(PYTHON) tests/scenarios/rag.py --report tests/scenarios/RESULTS.md $(ARGS)
+	$(PYTHON) tests/scenarios/rag.py --report tests/scenarios/RESULTS.md $(ARGS)
+	$(PYTHON) tests/scenarios/rag.py --tiny --report tests/scenarios/RESULTS-tiny.md $(ARGS)
 
 profile: rust store-engine ## where Weir's processor time goes (MEASURE=closed, steady, paced ...)
 	bash tests/bench/run.sh --profile $(or $(MEASURE),closed)

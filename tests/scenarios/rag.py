@@ -35,6 +35,8 @@ from tally import Case
 
 ENGINE_START_SECONDS = 300
 RECORD_SECONDS = 20
+TINY = "SmolLM2-135M-Instruct, Q4_1"
+LARGER = "Qwen2.5-Coder-1.5B-Instruct, Q4_K_M"
 
 
 def main() -> int:
@@ -67,15 +69,19 @@ def arguments() -> argparse.Namespace:
     target = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
     parser = argparse.ArgumentParser(description="what critics catch in a small document application")
     parser.add_argument("--weir", type=Path, default=target / "debug" / "weir", help="the program to start")
-    parser.add_argument("--model", type=Path, default=places.scenario_model(), help="a .gguf file")
-    parser.add_argument("--name", help="the model's name in the report (default: the file's)")
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument("--model", type=Path, help="a .gguf file (default: the one that `make scenario` fetches)")
+    model.add_argument("--tiny", action="store_true", help="the tiny model of the demo")
     parser.add_argument("--threads", type=int, default=1, help="compute threads of the engine")
     parser.add_argument("--questions", type=int, default=1000, help="at most so many, from the whole list evenly")
     parser.add_argument("--without", type=int, default=1000, help="so many are asked without critics too")
     parser.add_argument("--max-tokens", type=int, default=80, help="of one answer")
     parser.add_argument("--report", type=Path, help="Markdown file to write")
     parser.add_argument("--json", type=Path, help="file for every case with its answers and verdicts")
-    return parser.parse_args()
+    options = parser.parse_args()
+    fetched = (places.llama_model(), TINY) if options.tiny else (places.scenario_model(), LARGER)
+    options.model, options.name = (options.model, options.model.name) if options.model else fetched
+    return options
 
 
 def start_engine(options: argparse.Namespace, folder: Path, children: list[Child]) -> Engine:
@@ -127,7 +133,7 @@ def scenario(options: argparse.Namespace, engine: Engine, weir: int, console: Co
         progress(len(cases), len(asked), question, reply, cases[-1])
     ask_without(application, engine, spread(cases, options.without))
     about = About(
-        model=options.name or options.model.name,
+        model=options.name,
         machine=f"{os.cpu_count()} processors, {options.threads} for the engine; load {os.getloadavg()[0]:.0f} at the end",
         day=time.strftime("%Y-%m-%d"),
     )
