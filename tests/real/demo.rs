@@ -76,7 +76,7 @@ impl Demo {
         command.arg(repository().join("deploy/demo/run.py")).arg("--weir").arg(program());
         command.arg("--data-dir").arg(self.data.path());
         command.args(["--data-port", &self.ports[0].to_string(), "--console-port", &self.ports[1].to_string()]);
-        command.args(["--questions", "2"]);
+        command.args(["--questions", "1"]);
         command.env(MARK, self.data.path()).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::scene::{alone, run};
 
-const QUESTIONS: &str = "4";
+const QUESTIONS: &str = "3";
 const ENFORCED: [&str; 8] = [
     "empty",
     "truncated",
