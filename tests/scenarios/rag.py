@@ -9,6 +9,7 @@ and writes a report in Markdown. Nothing is expected of the model: the figures a
 """
 
 import argparse
+import http.client
 import json
 import os
 import shutil
@@ -49,6 +50,9 @@ def main() -> int:
         about, cases = scenario(options, engine, weir, console)
     except (demo.Fault, Stale) as fault:
         print(f"scenario: {fault}", file=sys.stderr)
+        return 1
+    except (OSError, http.client.HTTPException) as error:
+        print(f"scenario: a question did not come through: {error or type(error).__name__}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

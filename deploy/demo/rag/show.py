@@ -48,5 +48,5 @@ def line(question: Question, reply: Reply, answers: list[Judged] | None) -> str:
 def found_bad(answers: list[Judged] | None) -> str:
     """The critics that found each answer bad; a retry comes after an arrow."""
     if answers is None:
-        return "(no record yet)"
+        return "(no record was read)"
     return " → ".join(", ".join(answer.failed()) or "-" for answer in answers)
