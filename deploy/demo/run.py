@@ -2,7 +2,8 @@
 """Weir with a real engine on this machine, in one command: what `make run` starts.
 
 Starts llama.cpp with a small model, then Weir in front of it; sends a few real requests through it,
-then questions about this project's documents, whose answers are judged (`rag/`); says where the console is; waits for Ctrl-C; stops both, Weir first, so that it can drain.
+then questions about this project's documents, whose answers are judged (`rag/`); says where the console is;
+waits for Ctrl-C; stops both, Weir first, so that it can drain.
 With --once it stops by itself after the requests and exits 0 only if each came out as expected.
 
 It knows the command line of `weir serve` and its /readyz, and one line of its output:
