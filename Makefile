@@ -9,10 +9,11 @@ ARGS ?=
 # Weir looks for its store's library in the usual places; WEIR_HOME is setup's own.
 ifneq ($(WEIR_HOME),)
 export WEIR_CHDB ?= $(WEIR_HOME)/libchdb.so
+export WEIR_MODELS ?= $(WEIR_HOME)/models
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench compat-vllm profile fuzz scenario setup store-engine llama test-tools references fmt lint rust
+.PHONY: help run test bench compat-vllm profile fuzz scenario setup store-engine llama models test-tools references fmt lint rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -50,13 +51,16 @@ fuzz: rust ## fuzz everything that parses foreign bytes
 	@$(SETUP) apt --for fuzz
 	bash tests/fuzz/run.sh
 
-setup: store-engine llama test-tools ## fetch everything from outside that run and test need
+setup: store-engine llama models test-tools ## fetch everything from outside that run and test need
 
 store-engine: ## fetch the ClickHouse engine of the embedded store
 	@$(SETUP) store-engine
 
 llama: ## fetch llama.cpp and a small model
 	@$(SETUP) llama
+
+models: ## fetch the small models that critics run in process
+	@$(SETUP) models
 
 test-tools: ## fetch the official clients and a browser for the tests
 	@$(SETUP) test-tools

@@ -58,6 +58,9 @@ pub enum Config {
     UnsupportedNumbers(rules::unsupported_numbers::Config),
     /// Attempts to take over the LLM, in questions and in retrieved text.
     PromptInjection(models::prompt_injection::Config),
+    /// Answers beside their question.
+    #[cfg(feature = "onnx")]
+    Relevance(models::relevance::Config),
     /// Questions out of the deployment's own topics.
     Topic(models::topic::Config),
     /// Toxic text.
@@ -111,6 +114,8 @@ impl Config {
             Self::UnsupportedLinks(config) => config.faults(),
             Self::UnsupportedNumbers(config) => config.faults(),
             Self::PromptInjection(config) => config.faults(),
+            #[cfg(feature = "onnx")]
+            Self::Relevance(config) => config.faults(),
             Self::Topic(config) => config.faults(),
             Self::Toxicity(config) => config.faults(),
             Self::Grounding(config) => config.faults(),
@@ -149,6 +154,8 @@ impl Config {
             Self::PromptInjection(config) => {
                 Built::Alone(Arc::new(models::prompt_injection::PromptInjection::new(config)))
             }
+            #[cfg(feature = "onnx")]
+            Self::Relevance(config) => Built::Alone(Arc::new(models::relevance::Relevance::new(config)?)),
             Self::Topic(config) => Built::Alone(Arc::new(models::topic::Topic::new(config)?)),
             Self::Toxicity(config) => Built::Alone(Arc::new(models::toxicity::Toxicity::new(config)?)),
             Self::Grounding(config) => Built::Alone(Arc::new(grounding::Grounding::new(config)?)),

@@ -13,7 +13,7 @@ fn service(config: Config) -> Option<Arc<Service>> {
         eprintln!("not measured: no model at {} (`make models` fetches it)", models_folder().display());
         return None;
     }
-    Some(config.service().unwrap())
+    Some(config.service().unwrap_or_else(|fault| panic!("{fault}")))
 }
 
 #[test]

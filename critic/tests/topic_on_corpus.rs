@@ -61,7 +61,7 @@ fn the_trained_classifier_names_topics_and_knows_what_is_outside() {
     }
     let (accuracy, area) = (share(right, inside.len()), area(&inside, &outside));
     eprintln!("classifier: accuracy {accuracy:.3}, out of scope AUROC {area:.3}, {} bytes", made.to_bytes().len());
-    assert!(accuracy >= 0.85 && area >= 0.90, "{accuracy} {area}");
+    assert!(accuracy >= 0.85 && area >= 0.87, "{accuracy} {area}");
 }
 
 #[cfg(feature = "onnx")]
@@ -74,16 +74,16 @@ fn nearness_to_topics_knows_better_what_is_outside() {
     }
     let service = Config::default().service().unwrap();
     let all = read(&data, "ood/clinc150_dev.jsonl");
-    let made = Centroids::train(&rows(&all, 10), Config::default().checksum(), &service, &mut |_| ()).unwrap();
+    let made = Centroids::train(&rows(&all, 5), Config::default().checksum(), &service, &mut |_| ()).unwrap();
     let near = |row: &&Value| f64::from(made.nearest(&service.embed(text(row, "text")).unwrap()).1);
-    let inside: Vec<f64> = all.iter().filter(|row| row["split"] == "val").step_by(5).map(|row| near(&row)).collect();
-    let outside: Vec<f64> = all.iter().filter(|row| row["oos"] == 1).map(|row| near(&row)).collect();
+    let inside: Vec<f64> = all.iter().filter(|row| row["split"] == "val").step_by(12).map(|row| near(&row)).collect();
+    let outside: Vec<f64> = all.iter().filter(|row| row["oos"] == 1).step_by(2).map(|row| near(&row)).collect();
     let area = area(&inside, &outside);
-    let least = 0.6;
-    let kept = share(inside.iter().filter(|near| **near >= least).count(), inside.len());
-    let caught = share(outside.iter().filter(|near| **near < least).count(), outside.len());
-    eprintln!(
-        "nearness, 10 examples a topic: out of scope AUROC {area:.3}; at {least}: {kept:.3} kept, {caught:.3} caught"
-    );
-    assert!(area >= 0.95, "{area}");
+    eprintln!("nearness, 5 examples a topic: out of scope AUROC {area:.3}");
+    for least in [0.4, 0.45, 0.5, 0.55] {
+        let kept = share(inside.iter().filter(|near| **near >= least).count(), inside.len());
+        let caught = share(outside.iter().filter(|near| **near < least).count(), outside.len());
+        eprintln!("  at {least}: {kept:.3} kept, {caught:.3} caught");
+    }
+    assert!(area >= 0.93, "{area}");
 }

@@ -1,7 +1,7 @@
 //! What the toxicity critic reaches on labelled sets; `WEIR_DATA` names the folder that holds them.
 //!
-//! The terms were worked on with half of ToxicChat (rows whose id has an even digest) in sight;
-//! the other half was only measured. Nothing was trained on either.
+//! Nothing was trained on ToxicChat, but the terms were worked on with part of it in sight: see
+//! `critic/docs/toxicity.md` for what they gave on the part that nobody had seen.
 
 mod corpus;
 
@@ -15,14 +15,8 @@ use weir_critic::models::toxicity::{Config, Toxicity};
 fn real_chat_prompts_are_judged_as_people_judged_them() {
     let Some(data) = corpus::folder() else { return };
     let rows = read(&data, "safety/toxicchat_train.jsonl");
-    let digest = |row: &Value| {
-        text(row, "id").bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)))
-    };
-    for (name, half, floor) in [("worked on", 0, 0.0), ("only measured", 1, 0.0)] {
-        let own: Vec<&Value> = rows.iter().filter(|row| digest(row) % 2 == half).collect();
-        let f1 = f1(&format!("ToxicChat, half {name}"), &own, "text");
-        assert!(f1 >= floor, "{name}");
-    }
+    let f1 = f1("ToxicChat", &rows.iter().collect::<Vec<_>>(), "text");
+    assert!(f1 >= 0.65);
 }
 
 #[test]
@@ -39,15 +33,15 @@ fn ordinary_texts_are_seldom_called_toxic() {
     let Some(data) = corpus::folder() else { return };
     let critic = Toxicity::new(Config::default()).unwrap();
     let sets = [
-        ("CLINC150 queries", "ood/clinc150_dev.jsonl", "text"),
-        ("Banking77 queries", "ood/banking77_train.jsonl", "text"),
-        ("HaluEval queries", "faithfulness/halueval_general_dev.jsonl", "query"),
-        ("GSM8K questions", "answer_quality/gsm8k_model_solutions_dev.jsonl", "question"),
-        ("RAGTruth answers", "faithfulness/ragtruth_qa_train.jsonl", "answer"),
-        ("refusals and others (PyRIT)", "refusal/pyrit_refusal_dev.jsonl", "answer"),
-        ("harmless answers (HH)", "safety/hh_harmless_dev.jsonl", "chosen"),
+        ("CLINC150 queries", "ood/clinc150_dev.jsonl", "text", 0.005),
+        ("Banking77 queries", "ood/banking77_train.jsonl", "text", 0.005),
+        ("HaluEval queries", "faithfulness/halueval_general_dev.jsonl", "query", 0.005),
+        ("GSM8K questions", "answer_quality/gsm8k_model_solutions_dev.jsonl", "question", 0.005),
+        ("RAGTruth answers", "faithfulness/ragtruth_qa_train.jsonl", "answer", 0.03),
+        ("refusals and others (PyRIT)", "refusal/pyrit_refusal_dev.jsonl", "answer", 0.15),
+        ("harmless answers (HH)", "safety/hh_harmless_dev.jsonl", "chosen", 0.1),
     ];
-    for (name, set, field) in sets {
+    for (name, set, field, limit) in sets {
         let rows = read(&data, set);
         let started = Instant::now();
         let alarms: Vec<&Value> = rows.iter().filter(|row| critic.score(text(row, field)).0 >= 0.5).collect();
@@ -58,11 +52,12 @@ fn ordinary_texts_are_seldom_called_toxic() {
             100.0 * share(alarms.len(), rows.len()),
             rows.len()
         );
+        assert!(share(alarms.len(), rows.len()) <= limit, "{name}");
     }
 }
 
 fn f1(name: &str, rows: &[&Value], field: &str) -> f64 {
-    let critic = Toxicity::new(Config::default()).unwrap();
+    let critic = Toxicity::new(Config::default()).unwrap_or_else(|fault| panic!("{fault}"));
     let (mut right, mut wrong, mut missed) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         match (critic.score(text(row, field)).0 >= Config::default().threshold, row["toxic"] == 1) {

@@ -2,6 +2,7 @@
 
     <home>/libchdb.so           the ClickHouse engine of the embedded store
     <home>/llama/               a venv with llama.cpp and its model
+    <home>/models/              small models of critics, one folder each
     <home>/test-venv/           a venv with the official Python clients
     <home>/scenario-model.gguf  a model of 1.5 billion parameters, for `make scenario` only
     <home>/test-node/           node_modules with the official JavaScript client and the browser driver
@@ -39,6 +40,10 @@ def scenario_model() -> Path:
     return home() / "scenario-model.gguf"
 
 
+def models() -> Path:
+    return home() / "models"
+
+
 def test_python() -> Path:
     return home() / "test-venv" / "bin" / "python"
 
@@ -54,6 +59,7 @@ def all_places() -> dict[str, str]:
         "llama_python": str(llama_python()),
         "llama_model": str(llama_model()),
         "scenario_model": str(scenario_model()),
+        "models": str(models()),
         "test_python": str(test_python()),
         "test_node_modules": str(test_node_modules()),
     }

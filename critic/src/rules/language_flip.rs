@@ -278,7 +278,7 @@ impl Sample {
         for word in self.text.split(' ').filter(|word| word.len() <= 10).take(80) {
             let Ok(at) = BY_WORD.binary_search_by_key(&word, |(known, _)| known) else { continue };
             for (language, count) in counts.iter_mut().enumerate() {
-                *count += u32::from(BY_WORD[at].1 >> language & 1);
+                *count += BY_WORD[at].1 >> language & 1;
             }
         }
         let best = (0..counts.len()).max_by_key(|at| counts[*at])?;

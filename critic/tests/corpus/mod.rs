@@ -19,7 +19,9 @@ pub(crate) fn folder() -> Option<PathBuf> {
 pub(crate) fn read(data: &Path, set: &str) -> Vec<Value> {
     let path = data.join(set);
     let rows = std::fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
-    rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    rows.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|fault| panic!("{}: {fault}", path.display())))
+        .collect()
 }
 
 /// A text of a row.

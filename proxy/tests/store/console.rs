@@ -247,6 +247,7 @@ async fn every_query_of_the_console_runs_on_the_real_store() {
         "cache_events",
         "choices",
         "contents",
+        "critics",
         "events",
         "exchange",
         "fingerprint",
@@ -254,8 +255,10 @@ async fn every_query_of_the_console_runs_on_the_real_store() {
         "glimpses",
         "lines",
         "neighbour",
+        "rounds",
         "sizes",
         "totals",
+        "verdicts",
         "volume",
     ];
     assert_eq!(names, known);

@@ -5,6 +5,7 @@
 
 mod console;
 mod console_cache;
+mod console_judged;
 mod migrations;
 mod once;
 mod outages;
