@@ -13,7 +13,7 @@ export WEIR_MODELS ?= $(WEIR_HOME)/models
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench compat-vllm profile fuzz setup store-engine llama models test-tools references fmt lint rust
+.PHONY: help run test bench compat-vllm profile fuzz scenario setup store-engine llama models test-tools references fmt lint rust
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,12 @@ bench: rust store-engine ## overhead of Weir against a plain proxy
 compat-vllm: rust store-engine ## compare a real vLLM with Weir in front of it (6 GB, optional)
 	cargo build
 	@exec $(PYTHON) tests/real/vllm.py $(ARGS)
+
+scenario: rust store-engine ## what critics catch in a document application (a model of 1.1 GB, optional)
+	@$(SETUP) scenario-model
+	cargo build
+	$(PYTHON) tests/scenarios/rag.py --report tests/scenarios/RESULTS.md $(ARGS)
+	$(PYTHON) tests/scenarios/rag.py --tiny --report tests/scenarios/RESULTS-tiny.md $(ARGS)
 
 profile: rust store-engine ## where Weir's processor time goes (MEASURE=closed, steady, paced ...)
 	bash tests/bench/run.sh --profile $(or $(MEASURE),closed)

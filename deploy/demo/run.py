@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Weir with a real engine on this machine, in one command: what `make run` starts.
 
-Starts llama.cpp with a small model, then Weir in front of it; sends a few real requests through it;
-says where the console is; waits for Ctrl-C; stops both, Weir first, so that it can drain.
+Starts llama.cpp with a small model, then Weir in front of it; sends a few real requests through it,
+then questions about this project's documents, whose answers are judged (`rag/`); says where the console is;
+waits for Ctrl-C; stops both, Weir first, so that it can drain.
 With --once it stops by itself after the requests and exits 0 only if each came out as expected.
 
 It knows the command line of `weir serve` and its /readyz, and one line of its output:
@@ -27,6 +28,10 @@ sys.path.insert(0, str(DEPLOY / "setup"))
 
 import places
 from children import Child
+from rag.questions import Stale
+from rag.records import Console
+from rag.show import HEADING as RAG_HEADING
+from rag.show import ask_some
 from traffic import HEADING, Client
 
 HOST = "127.0.0.1"
@@ -36,6 +41,8 @@ WEIR_START_SECONDS = 60
 DRAIN_SECONDS = 40
 ENGINE_STOP_SECONDS = 5
 SLOT_FREE_SECONDS = 3
+RAG_SECONDS = 35
+CONFIG = Path(__file__).with_name("rag") / "weir.toml"
 
 
 class Fault(Exception):
@@ -60,8 +67,10 @@ def main() -> int:
     try:
         engine = start_engine(options, logs, children)
         start_weir(options, engine, logs, children)
+        console = console_line(options, children[-1])
         went_well = send_requests(options, engine)
-        show_places(options, children[-1], logs)
+        went_well &= ask_documents(options, console)
+        show_places(options, console, logs)
         if options.once:
             code = 0 if went_well else 1
         else:
@@ -88,6 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weir", type=Path, default=target / "release" / "weir", help="the program to start")
     parser.add_argument("--model", type=Path, default=places.llama_model(), help="a .gguf file")
     parser.add_argument("--threads", type=int, default=1, help="compute threads of the engine")
+    parser.add_argument("--questions", type=int, default=5, help="to the documents, at most (default 5)")
     parser.add_argument("--once", action="store_true", help="stop after the requests; exit 0 if all went as expected")
     return parser.parse_args()
 
@@ -125,7 +135,7 @@ def start_engine(options: argparse.Namespace, logs: Path, children: list[Child])
 
 
 def start_weir(options: argparse.Namespace, engine_port: int, logs: Path, children: list[Child]) -> None:
-    command = [str(options.weir), "serve", "--engine", f"http://{HOST}:{engine_port}"]
+    command = [str(options.weir), "serve", "--config", str(CONFIG), "--engine", f"http://{HOST}:{engine_port}"]
     command += ["--listen", f"{HOST}:{options.data_port}", "--console-listen", f"{HOST}:{options.console_port}"]
     if options.data_dir:
         command += ["--data-dir", str(options.data_dir)]
@@ -155,6 +165,26 @@ def send_requests(options: argparse.Namespace, engine_port: int) -> bool:
     return went_well
 
 
+def ask_documents(options: argparse.Namespace, console: str) -> bool:
+    """Questions to the small application; what its answers are worth is shown, never expected."""
+    if options.questions < 1:
+        return True
+    _, _, token = console.partition("token=")
+    records = Console(options.console_port, token) if token else None
+    print(f"\n{RAG_HEADING}", flush=True)
+    went_well = True
+    try:
+        for text, as_expected in ask_some(options.data_port, MODEL, records, options.questions, RAG_SECONDS):
+            print(text if as_expected else f"{text}  UNEXPECTED", flush=True)
+            went_well &= as_expected
+    except Stale as fault:
+        raise Fault(str(fault)) from fault
+    except (OSError, http.client.HTTPException) as error:
+        print(f"  the question did not come through: {error or type(error).__name__}", flush=True)
+        return False
+    return went_well
+
+
 def slot_freed(engine_port: int) -> float | None:
     """Seconds until the engine works for nobody, or None: a client that left must not cost more tokens."""
     began = time.monotonic()
@@ -166,10 +196,11 @@ def slot_freed(engine_port: int) -> float | None:
     return None
 
 
-def show_places(options: argparse.Namespace, weir: Child, logs: Path) -> None:
-    console = console_line(options, weir)
+def show_places(options: argparse.Namespace, console: str, logs: Path) -> None:
+    judged = f"http://{HOST}:{options.console_port}/exchanges?route=rag"
     print(f"""
   {console}
+  judged   {judged}  (each answer with its verdicts; what no retry repaired: /escalated)
   clients  http://{HOST}:{options.data_port}/v1  (any OpenAI client; model "{MODEL}")
   logs     {logs}
 

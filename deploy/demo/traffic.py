@@ -124,12 +124,13 @@ class Client:
 class Exchange:
     """One request and its response; leaving the `with` block closes the connection, read or not."""
 
-    def __init__(self, port: int, path: str, body: dict):
+    def __init__(self, port: int, path: str, body: dict, headers: dict[str, str] | None = None):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
         self.path, self.body = path, json.dumps(body)
+        self.headers = {"content-type": "application/json", **(headers or {})}
 
     def __enter__(self) -> http.client.HTTPResponse:
-        self.connection.request("POST", self.path, self.body, {"content-type": "application/json"})
+        self.connection.request("POST", self.path, self.body, self.headers)
         self.response = self.connection.getresponse()
         return self.response
 

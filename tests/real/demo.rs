@@ -29,7 +29,9 @@ async fn the_demo_runs_once_and_leaves_nothing() {
     let first = run(demo.command().arg("--once")).await;
     let said = String::from_utf8_lossy(&first.stdout).into_owned();
     assert!(first.status.success(), "{}\n{said}\n{}", first.status, String::from_utf8_lossy(&first.stderr));
-    for part in ["chat, streamed", "engine free", "/login?token=", "curl -N http://127.0.0.1"] {
+    for part in
+        ["chat, streamed", "engine free", "question to the documents", "/login?token=", "curl -N http://127.0.0.1"]
+    {
         assert!(said.contains(part), "'{part}' is missing in\n{said}");
     }
     assert!(!said.contains("UNEXPECTED"), "{said}");
@@ -74,6 +76,7 @@ impl Demo {
         command.arg(repository().join("deploy/demo/run.py")).arg("--weir").arg(program());
         command.arg("--data-dir").arg(self.data.path());
         command.args(["--data-port", &self.ports[0].to_string(), "--console-port", &self.ports[1].to_string()]);
+        command.args(["--questions", "1"]);
         command.env(MARK, self.data.path()).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }

@@ -16,6 +16,7 @@ mod demo;
 #[path = "../wire/fixture.rs"]
 mod fixture;
 mod hangup;
+mod rag;
 mod records;
 mod relay;
 mod scene;
