@@ -194,7 +194,7 @@ impl LanguageFlip {
 
 impl Critic for LanguageFlip {
     fn version(&self) -> &str {
-        "language_flip-1"
+        "language_flip-2"
     }
 
     fn effort(&self) -> Effort {
