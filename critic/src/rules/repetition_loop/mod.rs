@@ -84,7 +84,7 @@ impl RepetitionLoop {
 
 impl Critic for RepetitionLoop {
     fn version(&self) -> &str {
-        "repetition_loop-1"
+        "repetition_loop-2"
     }
 
     fn effort(&self) -> Effort {
