@@ -1,4 +1,5 @@
 //! Every kind of critic has its page, and the index of the rules leads to pages that are there.
+#![allow(clippy::unwrap_used, reason = "all of this is tests, functions that they share included")]
 
 use std::path::Path;
 
