@@ -5,7 +5,8 @@
 //! polls, and only blocks after a second without records); a loss is kept in memory until
 //! the sink has taken its
 //! [`StoredGap`](crate::exchange::stored::StoredGap), at most one per reason and second; on stop it
-//! empties the outbox until the deadline, and what it could not empty is one more gap.
+//! empties the outbox until the deadline, and what it could not empty is one more gap; records
+//! that are being judged are called back in time and kept without the verdicts that lack.
 //! What it must not know: sampling, redaction, disk; they come through [`Keeper`] and [`Sink`].
 
 mod gaps;
@@ -41,6 +42,8 @@ pub trait Keeper: Send {
     fn away(&self) -> usize {
         0
     }
+    /// Has what is away come back at once, judged or not.
+    fn recall(&mut self) {}
     /// Puts what is kept of it at the end of `out`; nothing where it is not sampled.
     fn keep(&mut self, record: &Record, out: &mut Vec<Stored>);
     /// Between records: puts at the end of `out` what else is to be kept.
@@ -288,27 +291,31 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         taken
     }
 
-    /// Empties the outbox until the deadline; what is left is lost, and said to be.
+    /// Empties the outbox until the deadline; what is left is lost, and said to be. What is
+    /// being judged has half of that time for it.
     fn drain(&mut self, grace: Duration) {
-        let deadline = self.parts.clock.instant() + grace;
-        while self.parts.clock.instant() < deadline {
+        let begun = self.parts.clock.instant();
+        let mut recalled = false;
+        loop {
+            let past = self.parts.clock.instant().saturating_duration_since(begun);
+            if past >= grace {
+                break;
+            }
+            if !recalled && past >= grace / 2 {
+                self.parts.keeper.recall();
+                recalled = true;
+            }
+            // Looked at first: what comes back after this is found below, or in the next round.
+            let away = self.parts.keeper.away();
             if self.batch() > 0 {
                 continue;
             }
-            if self.parts.keeper.away() == 0 {
+            if away == 0 {
                 break;
             }
             self.parts.clock.nap(NAP);
         }
-        let away = self.parts.keeper.away() as u64;
-        if away > 0 {
-            self.lose(Lost::Stopped, away);
-        }
-        while let Some(record) = self.parts.inbox.take() {
-            self.parts.keeper.see(&record);
-            self.parts.metrics.seen.inc();
-            self.lose(Lost::Stopped, 1);
-        }
+        self.give_up();
         self.between();
         self.account(Duration::ZERO);
         if let Err(Waiting(payloads)) = self.parts.sink.flush() {
@@ -319,8 +326,31 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         }
     }
 
-    fn record(&mut self, record: Box<Record>) {
+    /// Keeps what is back from its critics; the rest of what is still there is lost.
+    fn give_up(&mut self) {
+        self.parts.keeper.recall();
+        loop {
+            let away = self.parts.keeper.away() as u64;
+            if self.judged() > 0 {
+                continue;
+            }
+            if away > 0 {
+                self.lose(Lost::Stopped, away);
+            }
+            break;
+        }
+        while let Some(mut record) = self.parts.inbox.take() {
+            record.judged.settle();
+            self.parts.keeper.see(&record);
+            self.parts.metrics.seen.inc();
+            self.lose(Lost::Stopped, 1);
+        }
+    }
+
+    fn record(&mut self, mut record: Box<Record>) {
         self.parts.metrics.seen.inc();
+        // Before anybody looks at it.
+        record.judged.settle();
         let keeper = &mut self.parts.keeper;
         // Foreign bytes pass here: a fault in reading them must cost one record, not all later ones.
         let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -118,8 +118,8 @@ impl Gauge {
     }
 }
 
-/// Bytes that a record holds: its two bodies, and a flat charge for the rest, most of it the
-/// read buffer that its headers are slices of.
+/// Bytes that a record holds: its bodies, and a flat charge for the rest, most of it the read
+/// buffer that its headers are slices of.
 fn weight(record: &Record) -> usize {
-    record.request.body.len() + record.response.body.capacity() + (12 << 10)
+    record.body_bytes() + (12 << 10)
 }

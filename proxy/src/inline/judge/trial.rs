@@ -136,6 +136,7 @@ impl Trial {
 
     /// The last answer goes out.
     pub fn pass<B>(mut self, record: &mut Record) -> Result<(Parts, Body<B>), Error> {
+        record.request.again = None;
         if self.held.len() > 1 {
             self.panel.metrics().retries.with_label_values(&["repaired"]).inc();
         }
@@ -145,6 +146,7 @@ impl Trial {
 
     /// None was good enough.
     pub fn escalate<B>(mut self, record: &mut Record, handling: Handling) -> Result<(Parts, Body<B>), Error> {
+        record.request.again = None;
         if self.held.len() > 1 {
             self.panel.metrics().retries.with_label_values(&["bad"]).inc();
         }
