@@ -303,3 +303,7 @@ fn admit(record: &Record, row: &StoredExchange, completion: Option<&Completion>)
     let completion_tokens = row.completion_tokens + row.saved_completion_tokens;
     ticket.admit(record, &Reading { completion, prompt: &row.prompt_text, prompt_tokens, completion_tokens });
 }
+
+#[cfg(test)]
+#[path = "keep_tests.rs"]
+mod tests;

@@ -10,12 +10,15 @@
 //! What it must not know: sampling, redaction, disk; they come through [`Keeper`] and [`Sink`].
 
 mod gaps;
+mod lost;
 mod metrics;
+#[cfg(test)]
+mod stop_tests;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,6 +27,7 @@ use crate::exchange::outbox::{Gauge, Inbox};
 use crate::exchange::stored::Stored;
 use gaps::Gaps;
 
+pub use lost::Lost;
 pub use metrics::Metrics;
 
 /// Decides what is kept of a record.
@@ -62,26 +66,6 @@ pub trait Sink: Send {
     /// Makes safe what was taken; called after every batch. Errors are the payloads that stay
     /// in memory; the next flush tries them again.
     fn flush(&mut self) -> Result<(), Waiting>;
-}
-
-/// Why a payload, or a record, was not kept. The word of each is a metric label and the
-/// reason of a gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lost {
-    /// The outbox was full when the request path offered a record.
-    OutboxFull,
-    /// The spool has reached its limit.
-    SpoolFull,
-    /// One payload is larger than the spool takes.
-    TooLarge,
-    /// The disk failed.
-    SpoolFailed,
-    /// It could not be encoded.
-    Unencodable,
-    /// Keeping it panicked: a fault of Weir.
-    Panicked,
-    /// The program stopped before its turn came.
-    Stopped,
 }
 
 /// Payloads that a flush could not make safe.
@@ -128,13 +112,15 @@ pub struct Recorder {
 }
 
 /// How a recorder is told to stop.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Stop {
     asked: AtomicBool,
     /// Milliseconds from the request to stop to the deadline.
-    grace_millis: std::sync::atomic::AtomicU64,
+    grace_millis: AtomicU64,
 }
 
+/// The grace of a recorder that was not asked to stop, whose outbox has no senders any more.
+const UNASKED_MILLIS: u64 = 5_000;
 /// Records taken in one go before losses are looked at.
 const BATCH: usize = 256;
 /// Pause while the outbox is empty.
@@ -145,32 +131,6 @@ const IDLE: Duration = Duration::from_secs(1);
 const BLOCK: Duration = Duration::from_millis(100);
 /// Gaps of one reason are written no more often than this.
 const GAP_EVERY: Duration = Duration::from_secs(1);
-
-impl Lost {
-    /// Every reason, for tables of metrics and tests.
-    pub const ALL: [Self; 7] = [
-        Self::OutboxFull,
-        Self::SpoolFull,
-        Self::TooLarge,
-        Self::SpoolFailed,
-        Self::Unencodable,
-        Self::Panicked,
-        Self::Stopped,
-    ];
-
-    /// The word used in labels and gaps.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OutboxFull => "outbox_full",
-            Self::SpoolFull => "spool_full",
-            Self::TooLarge => "record_too_large",
-            Self::SpoolFailed => "spool_failed",
-            Self::Unencodable => "unencodable",
-            Self::Panicked => "panicked",
-            Self::Stopped => "stopped",
-        }
-    }
-}
 
 impl Clock for MachineClock {
     fn now(&self) -> SystemTime {
@@ -194,7 +154,7 @@ impl Recorder {
         S: Sink + 'static,
         C: Clock + 'static,
     {
-        let stop = Arc::new(Stop::default());
+        let stop = Arc::new(Stop { asked: AtomicBool::new(false), grace_millis: AtomicU64::new(UNASKED_MILLIS) });
         let seen = stop.clone();
         let thread = std::thread::Builder::new().name("weir-recorder".to_owned());
         let thread = thread.spawn(move || Work::new(parts).run(&seen))?;

@@ -394,3 +394,7 @@ fn is_drawn(id: ExchangeId, critic: &str, rate: f64) -> bool {
     head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     ((u64::from_le_bytes(head) >> 11) as f64 / (1u64 << 53) as f64) < rate
 }
+
+#[cfg(test)]
+#[path = "panel_tests.rs"]
+mod tests;
