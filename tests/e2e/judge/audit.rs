@@ -83,7 +83,8 @@ async fn a_judgement_that_a_client_waits_for_passes_all_audits() {
 async fn a_stop_loses_no_record_that_is_being_judged() {
     let (mut scene, judge) = with_judge(&two_routes("polite")).await;
     for number in 0..12 {
-        let body = format!("{{\"model\":\"audited\",\"messages\":[{{\"role\":\"user\",\"content\":\"kept-{number}.\"}}]}}");
+        let body =
+            format!("{{\"model\":\"audited\",\"messages\":[{{\"role\":\"user\",\"content\":\"kept-{number}.\"}}]}}");
         let response = scene.ask(&request("POST", CHAT, &[], body.as_bytes())).await;
         assert_eq!(response.status(), 200);
     }
@@ -112,7 +113,9 @@ async fn an_answer_that_several_share_is_judged_once() {
     let answer = |text| Api::Chat.answer(Kind::Text, false, text).after(Duration::from_millis(600));
     let scene = Scene::keeping(&rest, answer(GOOD)).await;
     for (model, questions, mode) in [("audited", 1, "audit"), ("m", 2, "enforce")] {
-        let body = format!("{{\"model\":\"{model}\",\"temperature\":0,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}");
+        let body = format!(
+            "{{\"model\":\"{model}\",\"temperature\":0,\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}"
+        );
         let mut clients = Vec::new();
         for _ in 0..4 {
             clients.push(scene.begin_chat(body.as_bytes()).await);

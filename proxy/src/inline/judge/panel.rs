@@ -151,7 +151,7 @@ impl Panel {
             (0..seats.len()).filter(|i| verdicts[*i].is_none() && Some(seats[*i].tier(&self.policy)) == rank).collect()
         };
         let in_place = matter.is_short();
-        let turns: Vec<_> = seats.iter().map(|_| Turn { panel: self, matter, urgency, cost: Mutex::default() }).collect();
+        let turn: Vec<_> = seats.iter().map(|_| Turn { panel: self, matter, urgency, cost: Mutex::default() }).collect();
         loop {
             let tier = asked(&verdicts);
             if tier.is_empty() {
@@ -164,7 +164,7 @@ impl Panel {
                 } else if in_place && seats[at].is_rule() {
                     verdicts[at] = Some(seats[at].rule(matter));
                 } else {
-                    pending.push((at, Box::pin(seats[at].wait(left(seats[at]), &turns[at]))));
+                    pending.push((at, Box::pin(seats[at].wait(left(seats[at]), &turn[at]))));
                 }
             }
             while !pending.is_empty() {
@@ -173,7 +173,7 @@ impl Panel {
                 if enforced && self.settled(&verdicts) {
                     for (at, _) in pending.drain(..) {
                         let skipped = Judgement::skipped(Skip::EarlyExit);
-                        verdicts[at] = Some(seats[at].verdict(skipped, started.elapsed(), turns[at].cost()));
+                        verdicts[at] = Some(seats[at].verdict(skipped, started.elapsed(), turn[at].cost()));
                     }
                 }
             }

@@ -85,8 +85,7 @@ fn matter(text: &str) -> Matter {
 async fn rules_judge_short_texts_where_they_are_asked_and_long_ones_on_threads_for_it() {
     let (tell, told) = channel();
     let teller: Arc<dyn Critic> = Arc::new(Teller(Mutex::new(tell)));
-    let (panel, _registry) =
-        panel(&["critic = \"rule\"\nmode = \"enforce\""], |_| Built::Alone(teller.clone()));
+    let (panel, _registry) = panel(&["critic = \"rule\"\nmode = \"enforce\""], |_| Built::Alone(teller.clone()));
     let here = std::thread::current().name().unwrap().to_owned();
     for (length, in_place) in [(10, true), (64 << 10, true), ((64 << 10) + 1, false)] {
         let matter = matter(&"x".repeat(length));
@@ -112,7 +111,7 @@ async fn what_questions_have_cost_is_told_whoever_gave_them_up() {
         let sum = |name: &str| -> f64 {
             let families = registry.gather();
             let family = families.iter().find(|family| family.name() == name).unwrap();
-            family.get_metric().iter().map(|metric| metric.get_counter().value()).sum()
+            family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum()
         };
         assert_eq!(sum("weir_critic_tokens_total"), 34.0 * replies, "{skip:?}");
         assert_eq!(sum("weir_critic_engine_seconds_total"), 2.0 * replies, "{skip:?}");
