@@ -161,7 +161,7 @@ async fn the_leader_of_a_shared_answer_may_leave_and_it_is_judged_still() {
 
 #[tokio::test]
 async fn the_access_line_of_a_windowed_stream_has_its_verdict() {
-    let text = super::route("")
+    let text = format!("[telemetry.logs]\naccess = true\n{}", super::route(""))
         .replace("[[routes.judge.critics]]", "[routes.judge]\nstream = \"window\"\n[[routes.judge.critics]]");
     let scene = Scene::with(1, Text { rest: &text, ..Text::default() }).await;
     scene.engine().answer(Api::Chat.answer(Kind::Text, true, GOOD));

@@ -151,7 +151,8 @@ impl Panel {
             (0..seats.len()).filter(|i| verdicts[*i].is_none() && Some(seats[*i].tier(&self.policy)) == rank).collect()
         };
         let in_place = matter.is_short();
-        let turn: Vec<_> = seats.iter().map(|_| Turn { panel: self, matter, urgency, cost: Mutex::default() }).collect();
+        let turns: Vec<_> =
+            seats.iter().map(|_| Turn { panel: self, matter, urgency, cost: Mutex::default() }).collect();
         loop {
             let tier = asked(&verdicts);
             if tier.is_empty() {
@@ -164,7 +165,7 @@ impl Panel {
                 } else if in_place && seats[at].is_rule() {
                     verdicts[at] = Some(seats[at].rule(matter));
                 } else {
-                    pending.push((at, Box::pin(seats[at].wait(left(seats[at]), &turn[at]))));
+                    pending.push((at, Box::pin(seats[at].wait(left(seats[at]), &turns[at]))));
                 }
             }
             while !pending.is_empty() {
@@ -173,7 +174,7 @@ impl Panel {
                 if enforced && self.settled(&verdicts) {
                     for (at, _) in pending.drain(..) {
                         let skipped = Judgement::skipped(Skip::EarlyExit);
-                        verdicts[at] = Some(seats[at].verdict(skipped, started.elapsed(), turn[at].cost()));
+                        verdicts[at] = Some(seats[at].verdict(skipped, started.elapsed(), turns[at].cost()));
                     }
                 }
             }
@@ -198,9 +199,8 @@ impl Panel {
 
     /// Whether [`Self::judge`] has its verdicts without a wait, at once.
     pub fn is_prompt(&self, bench: Bench, matter: &Matter) -> bool {
-        let in_place = matter.is_short();
         let mut seats = self.seats.iter().filter(|seat| bench.has(seat.settings.mode));
-        seats.all(|seat| (in_place && seat.is_rule()) || seat.without_asking(matter).is_some())
+        seats.all(|seat| (seat.is_rule() && matter.is_short()) || seat.without_asking(matter).is_some())
     }
 
     /// Verdicts of critics that were given nothing to do, for that reason.
