@@ -140,15 +140,15 @@ async fn plain_traffic_does_not_feel_models_that_are_saturated() {
     scene.engine().answer(Api::Chat.answer(Kind::Text, false, &long));
     let judged = br#"{"model":"judged","messages":[{"role":"user","content":"hi"}]}"#;
     let mut waiting = Vec::new();
-    for _ in 0..24 {
+    for _ in 0..40 {
         waiting.push(scene.begin_chat(judged).await);
     }
-    scene.engine().request(23).await;
+    scene.engine().request(39).await;
     scene.engine().answer(Api::Chat.answer(Kind::Text, false, GOOD));
     plain_traffic_is_quick(&scene, "models").await;
     let done = scene.weir.metric("weir_critic_verdicts_total", &["critic=\"toxic\""]).await.unwrap_or(0.0);
-    println!("verdicts of models by then: {done} of 24");
-    assert!(done < 24.0, "the models were not saturated to the end");
+    println!("verdicts of models by then: {done} of 40");
+    assert!(done < 40.0, "the models were not saturated to the end");
     for client in &mut waiting {
         let response = client.response().await.unwrap();
         assert_eq!((response.status(), verdict(&response)), (200, "pass"));
