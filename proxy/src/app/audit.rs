@@ -2,10 +2,10 @@
 //!
 //! Promises: rules are asked at once, where the record is; what takes longer happens on the
 //! background's runtime, for a bounded number of records and bytes; beyond that, and at the
-//! stop, critics are skipped, not records. A record that was taken always comes back.
+//! stop, critics are skipped, not records. A record that was taken always comes back. An answer
+//! that several exchanges share is judged for one of them.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use weir_critic::Skip;
 
 use crate::background::Audit;
@@ -32,27 +33,43 @@ pub(super) struct Auditor {
     away: Arc<AtomicUsize>,
     back: Sender<Box<Record>>,
     returned: Mutex<Receiver<Box<Record>>>,
+    /// Whether all are called back.
+    recalled: watch::Sender<bool>,
+}
+
+/// Who judges a record.
+#[derive(Clone)]
+struct Court {
+    panel: Arc<Panel>,
+    bench: Bench,
 }
 
 /// A record that waits for its verdicts; comes back however that ends.
 struct Lent {
     record: Option<Box<Record>>,
+    court: Court,
     back: Sender<Box<Record>>,
     away: Arc<AtomicUsize>,
     _share: Share,
 }
 
-type Judging = Pin<Box<dyn Future<Output = Vec<Verdict>> + Send>>;
-
 impl Auditor {
     pub(super) fn new(config: &judge::Config, path: Arc<ArcSwap<Path>>, runtime: Handle) -> Self {
         let (back, returned) = channel();
-        let budget = Budget::new(ByteSize(config.audit_bytes.0));
-        Self { path, runtime, budget, most: config.audits, away: Arc::default(), back, returned: Mutex::new(returned) }
+        Self {
+            path,
+            runtime,
+            budget: Budget::new(ByteSize(config.audit_bytes.0)),
+            most: config.audits,
+            away: Arc::default(),
+            back,
+            returned: Mutex::new(returned),
+            recalled: watch::Sender::new(false),
+        }
     }
 
-    /// The panel that judges an exchange afterwards.
-    fn panel(&self, record: &Record) -> Option<(Arc<Panel>, Bench)> {
+    /// Who judges an exchange afterwards.
+    fn court(&self, record: &mut Record) -> Option<Court> {
         let is_answer = record.outcome == Outcome::Complete && (200..300).contains(&record.status);
         // What is given again was judged when it was made.
         if !is_answer || record.cache.caching == Caching::Hit {
@@ -62,42 +79,48 @@ impl Auditor {
         let at = path.directory.routes.iter().position(|route| route.name == record.route)?;
         let panel = path.policies.get(at)?.panel.clone()?;
         let bench = panel.afterwards(&record.request)?;
-        Some((panel, bench))
+        if record.shares_in_another() {
+            // Whether it is kept is said by the one that it is judged for.
+            record.cache.ticket = None;
+            return None;
+        }
+        Some(Court { panel, bench })
     }
 
-    fn lend(&self, record: Box<Record>) -> Result<Lent, Box<Record>> {
+    fn lend(&self, record: Box<Record>, court: Court) -> Result<Lent, Box<Record>> {
         let mut share = self.budget.share();
-        let bytes = record.request.body.len() + record.response.body.len();
-        if self.away.load(Ordering::Relaxed) >= self.most || !share.grow(bytes) {
+        // As much again for what critics read of it.
+        let bytes = record.body_bytes() + record.request.body.len() + record.response.body.len();
+        let is_full = self.away.load(Ordering::Relaxed) >= self.most;
+        if is_full || *self.recalled.borrow() || !share.grow(bytes) {
             return Err(record);
         }
         self.away.fetch_add(1, Ordering::Relaxed);
-        Ok(Lent { record: Some(record), back: self.back.clone(), away: self.away.clone(), _share: share })
+        Ok(Lent { record: Some(record), court, back: self.back.clone(), away: self.away.clone(), _share: share })
     }
 }
 
 impl Audit for Auditor {
     fn judge(&self, mut record: Box<Record>) -> Option<Box<Record>> {
-        record.judged.settle();
-        let Some((panel, bench)) = self.panel(&record) else { return Some(record) };
-        let matter = matter(&record, &panel);
-        let asked = panel.clone();
-        let mut judging: Judging = Box::pin(async move { asked.judge(bench, Urgency::Background, &matter).await });
-        // Timers of what takes longer belong to the runtime.
-        let _entered = self.runtime.enter();
-        // A panel of rules is done after the first look.
-        if let Poll::Ready(verdicts) = judging.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        let Some(court) = self.court(&mut record) else { return Some(record) };
+        let matter = matter(&record, &court.panel);
+        if let Some(verdicts) = court.at_once(&matter) {
             record.judged.add_audit(verdicts);
             return Some(record);
         }
-        match self.lend(record) {
+        match self.lend(record, court.clone()) {
             Ok(lent) => {
-                // Owned by the lent record: it counts as away until it is back.
-                self.runtime.spawn(async move { lent.give_back(judging.await) });
+                let mut recalled = self.recalled.subscribe();
+                self.runtime.spawn(async move {
+                    tokio::select! {
+                        verdicts = court.panel.judge(court.bench, Urgency::Background, &matter) => lent.give_back(verdicts),
+                        _ = recalled.wait_for(|recalled| *recalled) => drop(lent),
+                    }
+                });
                 None
             }
             Err(mut record) => {
-                record.judged.add_audit(panel.skip(bench, Skip::Shed));
+                record.judged.add_audit(court.panel.skip(court.bench, Skip::Shed));
                 Some(record)
             }
         }
@@ -110,22 +133,46 @@ impl Audit for Auditor {
     fn away(&self) -> usize {
         self.away.load(Ordering::Acquire)
     }
+
+    fn recall(&self) {
+        self.recalled.send_replace(true);
+    }
+}
+
+impl Court {
+    /// The verdicts of a panel that has them without a wait: one of rules, on short texts.
+    fn at_once(&self, matter: &Matter) -> Option<Vec<Verdict>> {
+        if !self.panel.is_prompt(self.bench, matter) {
+            return None;
+        }
+        let judging = pin!(self.panel.judge(self.bench, Urgency::Background, matter));
+        match judging.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(verdicts) => Some(verdicts),
+            Poll::Pending => None,
+        }
+    }
 }
 
 impl Lent {
     fn give_back(mut self, verdicts: Vec<Verdict>) {
-        if let Some(record) = &mut self.record {
-            record.judged.add_audit(verdicts);
-        }
+        self.send(verdicts);
+    }
+
+    fn send(&mut self, verdicts: Vec<Verdict>) {
+        let Some(mut record) = self.record.take() else { return };
+        record.judged.add_audit(verdicts);
+        // The recorder is gone only when nothing is kept any more.
+        let _gone = self.back.send(record);
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(record) = self.record.take() {
-            // The recorder is gone only when nothing is kept any more.
-            let _gone = self.back.send(record);
+        if self.record.is_some() {
+            let skip = if std::thread::panicking() { Skip::Failed } else { Skip::Shed };
+            self.send(self.court.panel.skip(self.court.bench, skip));
         }
+        // Whoever reads that it is back finds it there.
         self.away.fetch_sub(1, Ordering::Release);
     }
 }

@@ -66,8 +66,12 @@ pub trait Audit: Send + Sync {
     fn judge(&self, record: Box<Record>) -> Option<Box<Record>>;
     /// A record that was judged in the meantime.
     fn returned(&self) -> Option<Box<Record>>;
-    /// Records that are still to come back.
+    /// Records that are still to come back. What was away and is not any more is there to be
+    /// had from [`Self::returned`].
     fn away(&self) -> usize;
+    /// Gives back at once what is away, and keeps none any more: critics that have not spoken
+    /// are skipped.
+    fn recall(&self);
 }
 
 /// Who judges, once there is a path whose routes say so.
@@ -248,7 +252,10 @@ impl recorder::Keeper for Keep {
         self.observer.seen(record);
     }
 
-    fn judge(&mut self, record: Box<Record>) -> Option<Box<Record>> {
+    fn judge(&mut self, mut record: Box<Record>) -> Option<Box<Record>> {
+        if record.shares_in_another() {
+            record.judged.tell_elsewhere();
+        }
         match self.auditing.get() {
             Some(audit) => audit.judge(record),
             None => Some(record),
@@ -261,6 +268,10 @@ impl recorder::Keeper for Keep {
 
     fn away(&self) -> usize {
         self.auditing.get().map_or(0, |audit| audit.away())
+    }
+
+    fn recall(&mut self) {
+        self.auditing.get().iter().for_each(|audit| audit.recall());
     }
 
     fn keep(&mut self, record: &Record, out: &mut Vec<Stored>) {
@@ -292,3 +303,7 @@ fn admit(record: &Record, row: &StoredExchange, completion: Option<&Completion>)
     let completion_tokens = row.completion_tokens + row.saved_completion_tokens;
     ticket.admit(record, &Reading { completion, prompt: &row.prompt_text, prompt_tokens, completion_tokens });
 }
+
+#[cfg(test)]
+#[path = "keep_tests.rs"]
+mod tests;

@@ -5,16 +5,20 @@
 //! polls, and only blocks after a second without records); a loss is kept in memory until
 //! the sink has taken its
 //! [`StoredGap`](crate::exchange::stored::StoredGap), at most one per reason and second; on stop it
-//! empties the outbox until the deadline, and what it could not empty is one more gap.
+//! empties the outbox until the deadline, and what it could not empty is one more gap; records
+//! that are being judged are called back in time and kept without the verdicts that lack.
 //! What it must not know: sampling, redaction, disk; they come through [`Keeper`] and [`Sink`].
 
 mod gaps;
+mod lost;
 mod metrics;
+#[cfg(test)]
+mod stop_tests;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,6 +27,7 @@ use crate::exchange::outbox::{Gauge, Inbox};
 use crate::exchange::stored::Stored;
 use gaps::Gaps;
 
+pub use lost::Lost;
 pub use metrics::Metrics;
 
 /// Decides what is kept of a record.
@@ -41,6 +46,8 @@ pub trait Keeper: Send {
     fn away(&self) -> usize {
         0
     }
+    /// Has what is away come back at once, judged or not.
+    fn recall(&mut self) {}
     /// Puts what is kept of it at the end of `out`; nothing where it is not sampled.
     fn keep(&mut self, record: &Record, out: &mut Vec<Stored>);
     /// Between records: puts at the end of `out` what else is to be kept.
@@ -59,26 +66,6 @@ pub trait Sink: Send {
     /// Makes safe what was taken; called after every batch. Errors are the payloads that stay
     /// in memory; the next flush tries them again.
     fn flush(&mut self) -> Result<(), Waiting>;
-}
-
-/// Why a payload, or a record, was not kept. The word of each is a metric label and the
-/// reason of a gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lost {
-    /// The outbox was full when the request path offered a record.
-    OutboxFull,
-    /// The spool has reached its limit.
-    SpoolFull,
-    /// One payload is larger than the spool takes.
-    TooLarge,
-    /// The disk failed.
-    SpoolFailed,
-    /// It could not be encoded.
-    Unencodable,
-    /// Keeping it panicked: a fault of Weir.
-    Panicked,
-    /// The program stopped before its turn came.
-    Stopped,
 }
 
 /// Payloads that a flush could not make safe.
@@ -125,13 +112,15 @@ pub struct Recorder {
 }
 
 /// How a recorder is told to stop.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Stop {
     asked: AtomicBool,
     /// Milliseconds from the request to stop to the deadline.
-    grace_millis: std::sync::atomic::AtomicU64,
+    grace_millis: AtomicU64,
 }
 
+/// The grace of a recorder that was not asked to stop, whose outbox has no senders any more.
+const UNASKED_MILLIS: u64 = 5_000;
 /// Records taken in one go before losses are looked at.
 const BATCH: usize = 256;
 /// Pause while the outbox is empty.
@@ -142,32 +131,6 @@ const IDLE: Duration = Duration::from_secs(1);
 const BLOCK: Duration = Duration::from_millis(100);
 /// Gaps of one reason are written no more often than this.
 const GAP_EVERY: Duration = Duration::from_secs(1);
-
-impl Lost {
-    /// Every reason, for tables of metrics and tests.
-    pub const ALL: [Self; 7] = [
-        Self::OutboxFull,
-        Self::SpoolFull,
-        Self::TooLarge,
-        Self::SpoolFailed,
-        Self::Unencodable,
-        Self::Panicked,
-        Self::Stopped,
-    ];
-
-    /// The word used in labels and gaps.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OutboxFull => "outbox_full",
-            Self::SpoolFull => "spool_full",
-            Self::TooLarge => "record_too_large",
-            Self::SpoolFailed => "spool_failed",
-            Self::Unencodable => "unencodable",
-            Self::Panicked => "panicked",
-            Self::Stopped => "stopped",
-        }
-    }
-}
 
 impl Clock for MachineClock {
     fn now(&self) -> SystemTime {
@@ -191,7 +154,7 @@ impl Recorder {
         S: Sink + 'static,
         C: Clock + 'static,
     {
-        let stop = Arc::new(Stop::default());
+        let stop = Arc::new(Stop { asked: AtomicBool::new(false), grace_millis: AtomicU64::new(UNASKED_MILLIS) });
         let seen = stop.clone();
         let thread = std::thread::Builder::new().name("weir-recorder".to_owned());
         let thread = thread.spawn(move || Work::new(parts).run(&seen))?;
@@ -288,27 +251,31 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         taken
     }
 
-    /// Empties the outbox until the deadline; what is left is lost, and said to be.
+    /// Empties the outbox until the deadline; what is left is lost, and said to be. What is
+    /// being judged has half of that time for it.
     fn drain(&mut self, grace: Duration) {
-        let deadline = self.parts.clock.instant() + grace;
-        while self.parts.clock.instant() < deadline {
+        let begun = self.parts.clock.instant();
+        let mut recalled = false;
+        loop {
+            let past = self.parts.clock.instant().saturating_duration_since(begun);
+            if past >= grace {
+                break;
+            }
+            if !recalled && past >= grace / 2 {
+                self.parts.keeper.recall();
+                recalled = true;
+            }
+            // Looked at first: what comes back after this is found below, or in the next round.
+            let away = self.parts.keeper.away();
             if self.batch() > 0 {
                 continue;
             }
-            if self.parts.keeper.away() == 0 {
+            if away == 0 {
                 break;
             }
             self.parts.clock.nap(NAP);
         }
-        let away = self.parts.keeper.away() as u64;
-        if away > 0 {
-            self.lose(Lost::Stopped, away);
-        }
-        while let Some(record) = self.parts.inbox.take() {
-            self.parts.keeper.see(&record);
-            self.parts.metrics.seen.inc();
-            self.lose(Lost::Stopped, 1);
-        }
+        self.give_up();
         self.between();
         self.account(Duration::ZERO);
         if let Err(Waiting(payloads)) = self.parts.sink.flush() {
@@ -319,8 +286,31 @@ impl<K: Keeper, S: Sink, C: Clock> Work<K, S, C> {
         }
     }
 
-    fn record(&mut self, record: Box<Record>) {
+    /// Keeps what is back from its critics; the rest of what is still there is lost.
+    fn give_up(&mut self) {
+        self.parts.keeper.recall();
+        loop {
+            let away = self.parts.keeper.away() as u64;
+            if self.judged() > 0 {
+                continue;
+            }
+            if away > 0 {
+                self.lose(Lost::Stopped, away);
+            }
+            break;
+        }
+        while let Some(mut record) = self.parts.inbox.take() {
+            record.judged.settle();
+            self.parts.keeper.see(&record);
+            self.parts.metrics.seen.inc();
+            self.lose(Lost::Stopped, 1);
+        }
+    }
+
+    fn record(&mut self, mut record: Box<Record>) {
         self.parts.metrics.seen.inc();
+        // Before anybody looks at it.
+        record.judged.settle();
         let keeper = &mut self.parts.keeper;
         // Foreign bytes pass here: a fault in reading them must cost one record, not all later ones.
         let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -289,7 +289,8 @@ pub trait Admit: std::fmt::Debug + Send + Sync {
     fn goes_on(&self) -> bool;
 
     /// Whether this exchange, which joined a generation, answers for the engine's work, because
-    /// the one that began it left. True for one exchange of a generation at most, once.
+    /// the one that began it left. True for one exchange of a generation at most; what was said
+    /// once holds.
     fn takes_over(&self, record: &Record) -> bool;
 }
 

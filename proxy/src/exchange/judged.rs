@@ -122,6 +122,13 @@ impl Judged {
         }
     }
 
+    /// Leaves out what another exchange tells that shares the answer: the answers before it, and
+    /// what its verdicts have cost.
+    pub fn tell_elsewhere(&mut self) {
+        self.rounds.clear();
+        self.verdicts.iter_mut().for_each(|verdict| verdict.cost = Cost::default());
+    }
+
     /// Whether any critic, enforced or not, found the given answer bad.
     pub fn is_bad(&self) -> bool {
         self.verdicts.iter().any(|verdict| verdict.judgement.outcome == Outcome::Fail)

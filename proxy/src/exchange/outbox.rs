@@ -118,8 +118,58 @@ impl Gauge {
     }
 }
 
-/// Bytes that a record holds: its two bodies, and a flat charge for the rest, most of it the
-/// read buffer that its headers are slices of.
+/// Bytes that a record holds: its bodies, and a flat charge for the rest, most of it the read
+/// buffer that its headers are slices of.
 fn weight(record: &Record) -> usize {
-    record.request.body.len() + record.response.body.capacity() + (12 << 10)
+    record.body_bytes() + (12 << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Instant, SystemTime};
+
+    use bytes::{Bytes, BytesMut};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::exchange::judged::Round;
+    use crate::exchange::{Api, ExchangeId, Facts, Name, Request, TraceContext};
+
+    fn record() -> Box<Record> {
+        let request = Request {
+            id: ExchangeId(Uuid::nil()),
+            received_at: SystemTime::UNIX_EPOCH,
+            arrived: Instant::now(),
+            api: Api::Chat,
+            method: http::Method::POST,
+            target: http::uri::PathAndQuery::from_static("/"),
+            headers: http::HeaderMap::new(),
+            body: Bytes::from(vec![0; 1000]),
+            facts: Facts::default(),
+            again: Some(Bytes::from(vec![0; 2000])),
+            deadline: None,
+        };
+        let mut record = Record::begin(request, Name::new("t").unwrap(), TraceContext::default());
+        record.response.body = BytesMut::from(&[0; 4000][..]);
+        record.judged.rounds = vec![Round {
+            body: Bytes::from(vec![0; 8000]),
+            content_type: String::new(),
+            verdicts: Vec::new(),
+            judged_at: Duration::ZERO,
+            completion_tokens: 0,
+        }];
+        Box::new(record)
+    }
+
+    #[test]
+    fn every_body_that_a_record_holds_is_counted_while_it_waits() {
+        let (outbox, inbox) = outbox(8, 80_000);
+        for held in [1, 2] {
+            outbox.offer(record()).unwrap();
+            assert!((15_000 * held..40_000 * held).contains(&outbox.gauge().bytes()), "{}", outbox.gauge().bytes());
+        }
+        assert!(outbox.offer(record()).is_err(), "three are more than the limit");
+        while inbox.take().is_some() {}
+        assert_eq!((outbox.gauge().bytes(), outbox.gauge().records(), outbox.gauge().refused()), (0, 0, 1));
+    }
 }

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use super::{Cached, EngineKind, Error, Fingerprint, Judged, Kind, Name, Request};
+use super::{Cached, Caching, EngineKind, Error, Fingerprint, Judged, Kind, Name, Request};
 
 /// One exchange with everything that is known of it.
 #[derive(Debug)]
@@ -61,6 +61,20 @@ impl Record {
             cache: Cached::default(),
             judged: Judged::default(),
         }
+    }
+
+    /// Whether its answer is another exchange's too, which tells what it has cost.
+    pub fn shares_in_another(&self) -> bool {
+        let takes_over = || self.cache.ticket.as_ref().is_some_and(|ticket| ticket.takes_over(self));
+        self.cache.caching == Caching::Collapsed && !takes_over()
+    }
+
+    /// Bytes of all bodies that it holds: what was asked, what was given, and what was not given
+    /// because it was not good enough.
+    pub fn body_bytes(&self) -> usize {
+        let again = self.request.again.as_ref().map_or(0, Bytes::len);
+        let rounds: usize = self.judged.rounds.iter().map(|round| round.body.len()).sum();
+        self.request.body.len() + again + self.response.body.capacity() + rounds
     }
 
     /// A record of nobody's, by which an engine can be asked the same while this one's client

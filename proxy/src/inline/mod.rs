@@ -34,7 +34,8 @@ use judge::Heard;
 use crate::exchange::cached::{Again, Miss};
 use crate::exchange::draft::OnRefused;
 use crate::exchange::{
-    Api, Budget, Cached, Caching, Draft, Error, ExchangeId, Facts, Name, Outbox, Record, Request, Share, TraceContext,
+    Api, Budget, Cached, Caching, Draft, Error, ExchangeId, Facts, Judged, Name, Outbox, Record, Request, Share,
+    TraceContext,
 };
 
 /// Everything an exchange meets on its way. Replaced as a whole when the configuration changes.
@@ -159,6 +160,7 @@ async fn generate(
             return (draft, begun);
         }
         draft.cache = Cached { caching: Caching::Miss(Miss::Form), ..Cached::default() };
+        draft.judged = Judged::default();
     }
     let rules = policy.cache.clone();
     let (mut draft, begun) = ask(path.clone(), policy, draft, commit).await;

@@ -11,7 +11,7 @@ use super::{GOOD, verdict};
 use crate::scene::{CHAT, PLAIN, Scene, Text};
 
 /// A judge's reply to a question by criteria.
-fn reply(meets: &str) -> Answer {
+pub(super) fn reply(meets: &str) -> Answer {
     let said = json!({"meets": meets, "reason": "so it is"}).to_string();
     let choice = json!({"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"});
     let usage = json!({"prompt_tokens": 30, "completion_tokens": 4, "total_tokens": 34});
@@ -21,7 +21,7 @@ fn reply(meets: &str) -> Answer {
     )
 }
 
-const RUBRIC: &str = "[critics.polite]\nkind = \"rubric\"\n\
+pub(super) const RUBRIC: &str = "[critics.polite]\nkind = \"rubric\"\n\
     criteria = [{ name = \"polite\", text = \"The answer is polite.\" }]\n";
 
 async fn with_judge(mode: &str, rest: &str, replies: Answer) -> (Scene, Engine) {
@@ -88,6 +88,22 @@ async fn questions_that_nobody_waits_for_give_way_to_users_in_the_queue() {
     scene.settle().await;
 }
 
+/// Asks as those who are judged by nobody, beside critics that have all they can do.
+async fn plain_traffic_is_quick(scene: &Scene, beside: &str) {
+    let mut client = scene.client().await;
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        scene.asking(1);
+        let began = Instant::now();
+        assert_eq!(client.post(CHAT, PLAIN).await.unwrap().status(), 200);
+        times.push(began.elapsed());
+    }
+    times.sort();
+    // A stalled thread would show as the time of a critic, a second or more: this is far from it.
+    assert!(times[197] < Duration::from_millis(250), "{:?}", times[197]);
+    println!("plain traffic beside saturated {beside}: median {:?}, 99th {:?}", times[100], times[197]);
+}
+
 #[tokio::test]
 async fn plain_traffic_does_not_feel_critics_that_are_saturated() {
     let text = "[critics.slow]\nkind = \"command\"\nargv = [\"/bin/sleep\", \"2\"]\n\
@@ -103,21 +119,39 @@ async fn plain_traffic_does_not_feel_critics_that_are_saturated() {
         waiting.push(scene.begin_chat(judged).await);
     }
     scene.until_metric("weir_critic_verdicts_total", &["reason=\"shed\""], 18.0).await;
-    let mut client = scene.client().await;
-    let mut times = Vec::new();
-    for _ in 0..200 {
-        scene.asking(1);
-        let began = Instant::now();
-        assert_eq!(client.post(CHAT, PLAIN).await.unwrap().status(), 200);
-        times.push(began.elapsed());
-    }
-    times.sort();
-    // A stalled thread would show as the sleep of a critic, two seconds: this is far from it.
-    assert!(times[197] < Duration::from_millis(250), "{:?}", times[197]);
-    println!("plain traffic beside saturated critics: median {:?}, 99th {:?}", times[100], times[197]);
+    plain_traffic_is_quick(&scene, "commands").await;
     for client in &mut waiting {
         let response = client.response().await.unwrap();
         assert_eq!((response.status(), verdict(&response)), (200, "skipped"));
+    }
+    scene.settle().await;
+}
+
+#[tokio::test]
+async fn plain_traffic_does_not_feel_models_that_are_saturated() {
+    let text = "[critics.toxic]\nkind = \"toxicity\"\n[critics.pii]\nkind = \"personal_data\"\n\
+        [[routes]]\nname = \"judged\"\nmodels = [\"judged\"]\nengines = [\"default\"]\n\
+        [routes.judge.limits]\nbudget = \"60s\"\n\
+        [[routes.judge.critics]]\ncritic = \"toxic\"\nmode = \"enforce\"\nbudget = \"60s\"\n\
+        [[routes.judge.critics]]\ncritic = \"pii\"\nmode = \"enforce\"\nbudget = \"60s\"\n\
+        [[routes]]\nname = \"plain\"\nengines = [\"default\"]\n";
+    let scene = Scene::with(1, Text { rest: text, ..Text::default() }).await;
+    let long = "ask at the front desk, all is well there. ".repeat(6_000);
+    scene.engine().answer(Api::Chat.answer(Kind::Text, false, &long));
+    let judged = br#"{"model":"judged","messages":[{"role":"user","content":"hi"}]}"#;
+    let mut waiting = Vec::new();
+    for _ in 0..40 {
+        waiting.push(scene.begin_chat(judged).await);
+    }
+    scene.engine().request(39).await;
+    scene.engine().answer(Api::Chat.answer(Kind::Text, false, GOOD));
+    plain_traffic_is_quick(&scene, "models").await;
+    let done = scene.weir.metric("weir_critic_verdicts_total", &["critic=\"toxic\""]).await.unwrap_or(0.0);
+    println!("verdicts of models by then: {done} of 40");
+    assert!(done < 40.0, "the models were not saturated to the end");
+    for client in &mut waiting {
+        let response = client.response().await.unwrap();
+        assert_eq!((response.status(), verdict(&response)), (200, "pass"));
     }
     scene.settle().await;
 }

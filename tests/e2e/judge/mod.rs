@@ -1,5 +1,6 @@
 //! Critics before the client: the same behaviour in every shape, form and kind of answer.
 
+mod audit;
 mod conformance;
 mod evasion;
 mod load;

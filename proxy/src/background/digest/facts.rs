@@ -6,7 +6,7 @@ use super::text;
 use crate::exchange::cached::Hit;
 use crate::exchange::completion::Completion;
 use crate::exchange::stored::{StoredAttempt, StoredExchange};
-use crate::exchange::{Attempt, Caching, Outcome, Record};
+use crate::exchange::{Attempt, Outcome, Record};
 
 pub(super) fn identity(row: &mut StoredExchange, record: &Record) {
     let request = &record.request;
@@ -82,8 +82,7 @@ pub(super) fn usage(row: &mut StoredExchange, record: &Record, completion: Optio
 pub(super) fn cache(row: &mut StoredExchange, record: &Record) {
     row.cache = record.cache.caching.outcome().to_owned();
     row.cache_reason = record.cache.caching.reason().to_owned();
-    let takes_over = || record.cache.ticket.as_ref().is_some_and(|ticket| ticket.takes_over(record));
-    if record.cache.caching == Caching::Collapsed && !takes_over() {
+    if record.shares_in_another() {
         // The engine worked for the exchange whose generation this one shared.
         row.saved_prompt_tokens = std::mem::take(&mut row.prompt_tokens);
         row.saved_completion_tokens = std::mem::take(&mut row.completion_tokens);

@@ -31,21 +31,21 @@ impl Keeper for Rows {
 
 /// Takes what it may; what it took is seen from outside.
 #[derive(Clone, Default)]
-struct Shelf(Arc<Mutex<(Vec<Stored>, Option<Lost>)>>);
+pub(super) struct Shelf(Arc<Mutex<(Vec<Stored>, Option<Lost>)>>);
 
 impl Shelf {
     fn refuse(&self, lost: Option<Lost>) {
         self.0.lock().unwrap().1 = lost;
     }
 
-    fn rows(&self) -> Vec<u128> {
+    pub(super) fn rows(&self) -> Vec<u128> {
         let held = self.0.lock().unwrap();
         let id =
             |stored: &Stored| if let Stored::Exchange(row) = stored { Some(row.exchange_id.as_u128()) } else { None };
         held.0.iter().filter_map(id).collect()
     }
 
-    fn gaps(&self) -> Vec<(String, u64)> {
+    pub(super) fn gaps(&self) -> Vec<(String, u64)> {
         let held = self.0.lock().unwrap();
         let gap =
             |stored: &Stored| if let Stored::Gap(gap) = stored { Some((gap.reason.clone(), gap.lost)) } else { None };
@@ -75,14 +75,14 @@ impl Sink for Shelf {
 
 /// A clock that the test moves.
 #[derive(Clone)]
-struct Hand(Arc<Mutex<Duration>>, Instant);
+pub(super) struct Hand(Arc<Mutex<Duration>>, Instant);
 
 impl Hand {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Arc::default(), Instant::now())
     }
 
-    fn pass(&self, period: Duration) {
+    pub(super) fn pass(&self, period: Duration) {
         *self.0.lock().unwrap() += period;
     }
 }
@@ -126,7 +126,7 @@ fn bench(limit: usize) -> (Bench, Work<Rows, Shelf, Hand>) {
     (Bench { outbox, shelf, hand, seen, metrics }, Work::new(parts))
 }
 
-fn record(id: u128) -> Box<Record> {
+pub(super) fn record(id: u128) -> Box<Record> {
     let request = Request {
         id: ExchangeId(Uuid::from_u128(id)),
         received_at: UNIX_EPOCH,
@@ -148,7 +148,7 @@ fn record(id: u128) -> Box<Record> {
     })
 }
 
-fn gap(reason: Lost, lost: u64) -> (String, u64) {
+pub(super) fn gap(reason: Lost, lost: u64) -> (String, u64) {
     (reason.as_str().to_owned(), lost)
 }
 

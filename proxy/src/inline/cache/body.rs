@@ -38,6 +38,9 @@ impl<B: Generated> Body<B> {
         if record.cache.caching == Caching::Collapsed {
             // They are told once, by the exchange that they were made for.
             record.attempts.clear();
+            if !participant.flight().was_handed_over() {
+                record.judged.rounds.clear();
+            }
         }
         let mut head = begun?;
         let is_private = rules.is_private(&head);

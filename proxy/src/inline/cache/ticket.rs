@@ -5,7 +5,7 @@
 //! background's work. Until then those who ask the same share its flight, which the ticket
 //! keeps open. What critics find bad, or did not judge where they should have, does not enter.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -24,17 +24,19 @@ pub(super) struct Ticket<B> {
     key: Key,
     /// Those who share the answer; none where it was made for one alone.
     flight: Option<Arc<Flight<B>>>,
+    /// Whether this exchange took over to answer for the engine's work, once that was asked.
+    took_over: OnceLock<bool>,
 }
 
 impl<B> Ticket<B> {
     /// Of an exchange that had its engine alone.
     pub(super) fn alone(store: Arc<Store>, rules: Arc<Rules>, key: Key) -> Self {
-        Self { store, rules, key, flight: None }
+        Self { store, rules, key, flight: None, took_over: OnceLock::new() }
     }
 
     /// Of an exchange that took part in a flight.
     pub(super) fn shared(store: Arc<Store>, rules: Arc<Rules>, key: Key, flight: Arc<Flight<B>>) -> Self {
-        Self { store, rules, key, flight: Some(flight) }
+        Self { store, rules, key, flight: Some(flight), took_over: OnceLock::new() }
     }
 
     /// Whether it is still to be decided. The first to decide decides for all who shared.
@@ -106,8 +108,10 @@ impl<B: Generated> Admit for Ticket<B> {
     }
 
     fn takes_over(&self, record: &Record) -> bool {
-        let is_last = record.outcome != Outcome::ClientLeft || !self.is_shared_still();
-        is_last && self.flight.as_ref().is_some_and(|flight| flight.take_bill())
+        *self.took_over.get_or_init(|| {
+            let is_last = record.outcome != Outcome::ClientLeft || !self.is_shared_still();
+            is_last && self.flight.as_ref().is_some_and(|flight| flight.take_bill())
+        })
     }
 }
 

@@ -16,18 +16,21 @@ pub type Critics = BTreeMap<Name, weir_critic::config::Named>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Threads for models that judge in process.
+    /// Threads for models that judge in process; audits have all but one of them at most, where
+    /// there are two.
     pub threads: usize,
-    /// Threads for critics that wait, such as commands.
+    /// Threads for critics that wait, such as commands; the same.
     pub slow_threads: usize,
-    /// Judgements that may wait for a thread; what is beyond is skipped as `shed`.
+    /// Judgements that may wait for a thread, audits apart from those that clients wait for;
+    /// what is beyond is skipped as `shed`.
     pub queue: usize,
     /// Engine that answers the questions of critics; one of `[engines.NAME]`. The route's own
     /// first engine where left out.
     pub engine: Option<Name>,
     /// `model` of those questions; the exchange's own where left out.
     pub model: Option<String>,
-    /// Questions that may be at engines at one time.
+    /// Questions that may be at engines at one time; audits have all but one of these places at
+    /// most, where there are two.
     pub questions: usize,
     /// Exchanges whose audits may be under way or waiting; beyond, audits are skipped as `shed`.
     pub audits: usize,
@@ -41,7 +44,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            threads: 1,
+            threads: 2,
             slow_threads: 2,
             queue: 256,
             engine: None,

@@ -3,7 +3,7 @@
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 use weir_critic::Outcome;
 
-use crate::exchange::judged::{Decision, Handling, Verdict};
+use crate::exchange::judged::{Cost, Decision, Handling, Verdict};
 
 /// The counters.
 #[derive(Clone, Debug)]
@@ -84,12 +84,17 @@ impl Metrics {
         if !verdict.took.is_zero() {
             self.seconds.with_label_values(&[critic]).observe(verdict.took.as_secs_f64());
         }
-        let cost = &verdict.cost;
-        if cost.prompt_tokens + cost.completion_tokens > 0 {
-            self.tokens.with_label_values(&[critic, "prompt"]).inc_by(cost.prompt_tokens);
-            self.tokens.with_label_values(&[critic, "completion"]).inc_by(cost.completion_tokens);
-            self.engine_seconds.with_label_values(&[critic]).inc_by(cost.engine_time.as_secs_f64());
-        }
+    }
+
+    pub(super) fn note(&self, verdicts: &[Verdict]) {
+        verdicts.iter().for_each(|verdict| self.verdict(verdict));
+    }
+
+    /// Counts what an engine did for a critic's question.
+    pub fn spent(&self, critic: &str, cost: &Cost) {
+        self.tokens.with_label_values(&[critic, "prompt"]).inc_by(cost.prompt_tokens);
+        self.tokens.with_label_values(&[critic, "completion"]).inc_by(cost.completion_tokens);
+        self.engine_seconds.with_label_values(&[critic]).inc_by(cost.engine_time.as_secs_f64());
     }
 
     /// Counts a decision.

@@ -6,15 +6,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use weir_critic::config::Built;
-use weir_critic::{Case, Critic, Effort, Judgement, Questioner, Skip};
+use weir_critic::{Case, Critic, Effort, Judgement, Questioner, Reply, Skip};
 
 use super::ask::Ask;
 use super::config::{Act, Member, RoutePolicy, Stream};
+use super::pool::is_short;
 use super::trial::is_judged;
 use super::{Judges, Metrics};
 use crate::exchange::judged::{Combine, Cost, Mode, Verdict};
@@ -70,6 +71,14 @@ pub struct Matter {
     pub model: Option<Box<str>>,
     /// Time until its client stops waiting; none where it did not say.
     pub left: Option<Duration>,
+}
+
+/// A critic's turn, and what it has cost so far.
+struct Turn<'a> {
+    panel: &'a Panel,
+    matter: &'a Matter,
+    urgency: Urgency,
+    cost: Mutex<Cost>,
 }
 
 type Pending<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
@@ -150,6 +159,9 @@ impl Panel {
             let rank = seats.iter().zip(verdicts).filter(|(_, v)| v.is_none()).map(|(s, _)| s.tier(&self.policy)).min();
             (0..seats.len()).filter(|i| verdicts[*i].is_none() && Some(seats[*i].tier(&self.policy)) == rank).collect()
         };
+        let in_place = matter.is_short();
+        let turns: Vec<_> =
+            seats.iter().map(|_| Turn { panel: self, matter, urgency, cost: Mutex::default() }).collect();
         loop {
             let tier = asked(&verdicts);
             if tier.is_empty() {
@@ -159,10 +171,10 @@ impl Panel {
             for at in tier {
                 if enforced && self.settled(&verdicts) {
                     verdicts[at] = Some(seats[at].skipped(Skip::EarlyExit, Duration::ZERO));
-                } else if seats[at].is_rule() {
+                } else if in_place && seats[at].is_rule() {
                     verdicts[at] = Some(seats[at].rule(matter));
                 } else {
-                    pending.push((at, Box::pin(seats[at].wait(matter, left(seats[at]), self, urgency))));
+                    pending.push((at, Box::pin(seats[at].wait(left(seats[at]), &turns[at]))));
                 }
             }
             while !pending.is_empty() {
@@ -170,7 +182,8 @@ impl Panel {
                 verdicts[at] = Some(verdict);
                 if enforced && self.settled(&verdicts) {
                     for (at, _) in pending.drain(..) {
-                        verdicts[at] = Some(seats[at].skipped(Skip::EarlyExit, started.elapsed()));
+                        let skipped = Judgement::skipped(Skip::EarlyExit);
+                        verdicts[at] = Some(seats[at].verdict(skipped, started.elapsed(), turns[at].cost()));
                     }
                 }
             }
@@ -191,6 +204,12 @@ impl Panel {
         let through = request.facts.stream && self.policy.stream == Stream::Audit && self.has(Mode::Enforce);
         let bench = if through { Bench::Everybody } else { Bench::Audit };
         (through || self.has(Mode::Audit)).then_some(bench)
+    }
+
+    /// Whether [`Self::judge`] has its verdicts without a wait, at once.
+    pub fn is_prompt(&self, bench: Bench, matter: &Matter) -> bool {
+        let mut seats = self.seats.iter().filter(|seat| bench.has(seat.settings.mode));
+        seats.all(|seat| (seat.is_rule() && matter.is_short()) || seat.without_asking(matter).is_some())
     }
 
     /// Verdicts of critics that were given nothing to do, for that reason.
@@ -236,6 +255,12 @@ async fn first(pending: &mut Vec<(usize, Pending<'_>)>) -> (usize, Verdict) {
         std::task::Poll::Pending
     })
     .await
+}
+
+impl Matter {
+    fn is_short(&self) -> bool {
+        self.case.as_deref().is_none_or(is_short)
+    }
 }
 
 impl Bench {
@@ -299,18 +324,42 @@ impl Seat {
         self.verdict(judged, started.elapsed(), Cost::default())
     }
 
-    async fn wait(&self, matter: &Matter, budget: Duration, panel: &Panel, urgency: Urgency) -> Verdict {
+    async fn wait(&self, budget: Duration, turn: &Turn<'_>) -> Verdict {
         let started = Instant::now();
-        let Some(case) = &matter.case else { return self.skipped(Skip::Unreadable, Duration::ZERO) };
-        let mut cost = Cost::default();
+        let Some(case) = &turn.matter.case else { return self.skipped(Skip::Unreadable, Duration::ZERO) };
         let judging = async {
             match &self.critic {
-                Built::Alone(critic) => self.pool(panel, critic).judge(critic.clone(), case.clone()).await,
-                Built::Asking(asking) => question(&**asking, case, matter, panel, urgency, &mut cost).await,
+                Built::Alone(critic) => {
+                    self.pool(turn.panel, critic).judge(critic.clone(), case.clone(), turn.urgency).await
+                }
+                Built::Asking(asking) => self.question(&**asking, case, turn).await,
             }
         };
         let judged = timeout(budget, judging).await.unwrap_or_else(|_| Judgement::skipped(Skip::TimedOut));
-        self.verdict(judged, started.elapsed(), cost)
+        self.verdict(judged, started.elapsed(), turn.cost())
+    }
+
+    /// Puts the critic's questions to the engine, one after the other: its places are few.
+    async fn question(&self, critic: &dyn Questioner, case: &Case, turn: &Turn<'_>) -> Judgement {
+        let mut replies = Vec::new();
+        let questions = critic.ask(case);
+        if questions.is_empty() {
+            return Judgement::skipped(Skip::NotApplicable);
+        }
+        for question in questions {
+            match turn.panel.ask.ask(question, turn.matter.model.as_deref(), turn.urgency).await {
+                Ok((reply, engine_time)) => {
+                    turn.spend(&self.name, &reply, engine_time);
+                    replies.push(Some(reply));
+                }
+                Err(Skip::Shed) => return Judgement::skipped(Skip::Shed),
+                Err(_) => replies.push(None),
+            }
+        }
+        if replies.iter().all(Option::is_none) {
+            return Judgement::skipped(Skip::Failed);
+        }
+        critic.read(case, &replies)
     }
 
     fn pool<'p>(&self, panel: &'p Panel, critic: &Arc<dyn Critic>) -> &'p super::Pool {
@@ -328,39 +377,18 @@ impl Seat {
     }
 }
 
-/// Puts a critic's questions to the engine, one after the other: its places are few.
-async fn question(
-    critic: &dyn Questioner,
-    case: &Case,
-    matter: &Matter,
-    panel: &Panel,
-    urgency: Urgency,
-    cost: &mut Cost,
-) -> Judgement {
-    let mut replies = Vec::new();
-    let questions = critic.ask(case);
-    if questions.is_empty() {
-        return Judgement::skipped(Skip::NotApplicable);
+impl Turn<'_> {
+    /// Counts a reply when it is there: whoever asked may give up before the next one.
+    fn spend(&self, critic: &str, reply: &Reply, engine_time: Duration) {
+        let (prompt_tokens, completion_tokens) = (reply.prompt_tokens.into(), reply.completion_tokens.into());
+        let cost = Cost { prompt_tokens, completion_tokens, engine_time };
+        *self.cost.lock().unwrap_or_else(PoisonError::into_inner) += cost;
+        self.panel.metrics().spent(critic, &cost);
     }
-    for question in questions {
-        let asked = panel.ask.ask(question, matter.model.as_deref(), urgency).await;
-        match asked {
-            Ok((reply, engine_time)) => {
-                *cost += Cost {
-                    prompt_tokens: reply.prompt_tokens.into(),
-                    completion_tokens: reply.completion_tokens.into(),
-                    engine_time,
-                };
-                replies.push(Some(reply));
-            }
-            Err(Skip::Shed) => return Judgement::skipped(Skip::Shed),
-            Err(_) => replies.push(None),
-        }
+
+    fn cost(&self) -> Cost {
+        *self.cost.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    if replies.iter().all(Option::is_none) {
-        return Judgement::skipped(Skip::Failed);
-    }
-    critic.read(case, &replies)
 }
 
 /// Whether it is a critic's turn: drawn by the exchange's id, so that the same exchange gives
@@ -376,8 +404,6 @@ fn is_drawn(id: ExchangeId, critic: &str, rate: f64) -> bool {
     ((u64::from_le_bytes(head) >> 11) as f64 / (1u64 << 53) as f64) < rate
 }
 
-impl Metrics {
-    fn note(&self, verdicts: &[Verdict]) {
-        verdicts.iter().for_each(|verdict| self.verdict(verdict));
-    }
-}
+#[cfg(test)]
+#[path = "panel_tests.rs"]
+mod tests;

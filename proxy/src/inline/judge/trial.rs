@@ -149,6 +149,7 @@ impl Trial {
 
     /// The last answer goes out.
     pub fn pass<B>(mut self, record: &mut Record) -> Result<(Parts, Body<B>), Error> {
+        record.request.again = None;
         if self.held.len() > 1 {
             self.panel.metrics().retries.with_label_values(&["repaired"]).inc();
         }
@@ -158,6 +159,7 @@ impl Trial {
 
     /// None was good enough.
     pub fn escalate<B>(mut self, record: &mut Record, handling: Handling) -> Result<(Parts, Body<B>), Error> {
+        record.request.again = None;
         if self.held.len() > 1 {
             self.panel.metrics().retries.with_label_values(&["bad"]).inc();
         }
