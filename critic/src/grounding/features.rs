@@ -12,7 +12,7 @@ use super::lexicon::{Lexicon, class};
 use super::source::Source;
 
 /// Names and directions, in the order of the values.
-pub(crate) const FEATURES: [(&str, i8); 58] = [
+pub(crate) const FEATURES: [(&str, i8); 61] = [
     ("words", 0),
     ("content_words", 0),
     ("content_weight", 0),
@@ -71,6 +71,9 @@ pub(crate) const FEATURES: [(&str, i8); 58] = [
     ("unended", 0),
     ("position", 0),
     ("sentences_after", 0),
+    ("loose_stretch", 1),
+    ("novel_within_8", 1),
+    ("tail_recall", -1),
 ];
 
 /// What of a text is looked at.
@@ -98,6 +101,7 @@ impl View<'_> {
         anchors(marks, &mut values);
         self.statements(tokens.clone(), &mut values);
         self.manner(sentences, tokens, &mut values);
+        stretches(marks, &mut values);
         values
     }
 
@@ -270,6 +274,22 @@ fn runs(marks: &[Mark], values: &mut Vec<f32>) {
     let least = |least: u16| marks.iter().filter(|mark| mark.run >= least).count() as f32 / all;
     let longest = f32::from(marks.iter().map(|mark| mark.run).max().unwrap_or(0));
     values.extend([least(1), least(2), least(3), least(4), least(6), longest, longest / all]);
+}
+
+/// What is bad in a part of a sentence: most often its end was added.
+fn stretches(marks: &[Mark], values: &mut Vec<f32>) {
+    let (mut longest, mut now) = (0, 0);
+    for mark in marks {
+        now = if mark.run < 3 { now + 1 } else { 0 };
+        longest = longest.max(now);
+    }
+    let lost = |mark: &Mark| if mark.present { 0.0 } else { mark.weight };
+    let within = marks.windows(marks.len().clamp(1, 8)).map(|near| near.iter().map(lost).sum::<f32>());
+    let tail = &marks[marks.len() * 2 / 3..];
+    let said: f32 = tail.iter().map(|mark| mark.weight).sum();
+    let tail_lost: f32 = tail.iter().map(lost).sum();
+    values.extend([longest as f32, within.fold(0.0, f32::max)]);
+    values.push(if said > 0.0 { 1.0 - tail_lost / said } else { 1.0 });
 }
 
 fn anchors(marks: &[Mark], values: &mut Vec<f32>) {

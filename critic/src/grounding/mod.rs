@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use model::Scored;
-pub use model::{Artefact, Card};
+pub use model::{Artefact, Card, Risk};
 use reading::Written;
 
 use crate::config::Fault;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::reading::{Reading, Written, answer_features, sentence_features};
+use super::reading::{ANSWER_FEATURES, Reading, Written, sentence_features};
 use super::trees::{Trees, probability};
 use super::vocabulary::Vocabulary;
 
@@ -24,14 +24,12 @@ pub struct Artefact {
     pub threshold: f64,
     /// Sentences from this risk on are named in findings.
     pub(crate) sentence_threshold: f64,
-    /// Slope and offset that turn the second model's log-odds into a probability.
-    pub(crate) calibration: (f32, f32),
     /// What is known of words.
     pub(crate) vocabulary: Vocabulary,
     /// Risk of a sentence.
     pub(crate) sentence: Trees,
     /// Risk of the whole.
-    pub(crate) answer: Trees,
+    pub(crate) answer: Line,
 }
 
 /// Where a model comes from and what it is worth.
@@ -54,6 +52,32 @@ pub struct Card {
     pub measured: BTreeMap<String, f64>,
 }
 
+/// A weighted sum that gives log-odds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Line {
+    /// Weight of each value, none below 0.
+    pub(crate) weights: [f32; ANSWER_FEATURES.len()],
+    /// What is added.
+    pub(crate) offset: f32,
+}
+
+impl Line {
+    /// Log-odds for these values.
+    pub(crate) fn margin(&self, values: &[f32; ANSWER_FEATURES.len()]) -> f32 {
+        self.offset + self.weights.iter().zip(values).map(|(weight, value)| weight * value).sum::<f32>()
+    }
+}
+
+/// How likely an answer and its sentences have no support.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Risk {
+    /// Probability that something in the answer has no support.
+    pub score: f64,
+    /// Bytes of each sentence, and its risk.
+    pub sentences: Vec<(Range<usize>, f32)>,
+}
+
 /// What the models say of an answer.
 pub(crate) struct Scored {
     /// The answer read.
@@ -64,6 +88,12 @@ pub(crate) struct Scored {
     pub(crate) score: f64,
 }
 
+/// Names of what both models are told, as the card has them.
+pub(crate) fn feature_names() -> Vec<String> {
+    let sentences = sentence_features().into_iter().map(|(name, _)| name);
+    sentences.chain(ANSWER_FEATURES.map(str::to_owned)).collect()
+}
+
 impl Artefact {
     /// Reads a file that [`Artefact::to_bytes`] wrote. Errors say what is wrong with it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
@@ -72,8 +102,10 @@ impl Artefact {
         if artefact.format != FORMAT {
             return Err(format!("has the format {:?}, not {FORMAT:?}", artefact.format));
         }
-        let sentence = artefact.sentence.fault(sentence_features().len());
-        match sentence.or_else(|| artefact.answer.fault(answer_features().len())) {
+        if artefact.card.features != feature_names() {
+            return Err("was trained on other features than this program knows; train it anew".to_owned());
+        }
+        match artefact.sentence.fault(sentence_features().len()) {
             Some(fault) => Err(format!("is damaged: {fault}")),
             None => Ok(artefact),
         }
@@ -86,10 +118,10 @@ impl Artefact {
 
     /// Probability that the answer is not grounded, and the risk of each of its sentences;
     /// none where it or the context has no words.
-    pub fn risk(&self, question: &str, passages: &[&str], answer: &str) -> Option<(f64, Vec<(Range<usize>, f32)>)> {
+    pub fn risk(&self, question: &str, passages: &[&str], answer: &str) -> Option<Risk> {
         let scored = self.score(&Written { question, answer, passages })?;
         let spans = scored.reading.sentences.iter().map(|sentence| sentence.span.clone());
-        Some((scored.score, spans.zip(scored.risks).collect()))
+        Some(Risk { score: scored.score, sentences: spans.zip(scored.risks).collect() })
     }
 
     /// Risk from which a sentence is named.
@@ -101,8 +133,7 @@ impl Artefact {
     pub(crate) fn score(&self, written: &Written) -> Option<Scored> {
         let reading = Reading::of(written, &self.vocabulary)?;
         let risks: Vec<f32> = reading.values.iter().map(|values| probability(self.sentence.margin(values))).collect();
-        let margin = self.answer.margin(&reading.answer_values(&risks));
-        let score = f64::from(probability(self.calibration.0 * margin + self.calibration.1));
+        let score = f64::from(probability(self.answer.margin(&reading.answer_values(&risks))));
         Some(Scored { reading, risks, score })
     }
 }

@@ -1,7 +1,7 @@
 //! One answer read beside its context: what the two models are told.
 //!
 //! The first model sees each sentence, with a little of its neighbours and of the whole;
-//! the second sees the whole, with what the first made of the sentences.
+//! the second sees what the first made of them, and what has no support in the whole.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -30,10 +30,6 @@ pub(crate) struct Reading {
     pub(crate) sentences: Vec<Sentence>,
     /// For each sentence, what the first model is told.
     pub(crate) values: Vec<Vec<f32>>,
-    /// Features of the whole.
-    whole: Vec<f32>,
-    /// Words of the context and the question.
-    sizes: [f32; 2],
     /// The words of the answer.
     pub(crate) aligned: Aligned,
     /// Fingerprints of the stems of the answer's words.
@@ -46,28 +42,8 @@ const NEIGHBOURS: [&str; 4] = ["recall_weighted", "in_runs_of_3", "novel_weight"
 /// Features that a sentence is told of the whole answer.
 const AROUND: [&str; 5] = ["recall_weighted", "in_runs_of_3", "passage_recall", "novel_evidence_mean", "window_recall"];
 
-/// Features whose highest value over the sentences the whole is told.
-const HIGHEST: [&str; 6] =
-    ["novel_weight", "novel_unlike", "novel_evidence", "numbers_novel", "pairs_loose", "novel_not_asked"];
-
-/// Features whose lowest value over the sentences the whole is told.
-const LOWEST: [&str; 5] =
-    ["recall_weighted", "window_recall", "in_runs_of_3", "numbers_bound_least", "names_bound_least"];
-
-/// What the whole is told of the first model's opinions.
-const OPINIONS: [(&str, i8); 11] = [
-    ("risk_highest", 1),
-    ("risk_second", 1),
-    ("risk_third", 1),
-    ("risk_mean", 1),
-    ("risk_mean_by_words", 1),
-    ("risk_any", 1),
-    ("risk_sum", 1),
-    ("risk_lowest", 1),
-    ("risk_half_share", 1),
-    ("risk_last", 1),
-    ("sentences", 0),
-];
+/// Names of what the second model is told; more of either must not make an answer look better.
+pub(crate) const ANSWER_FEATURES: [&str; 2] = ["risk_any_log_odds", "novel_weight_log"];
 
 fn place(name: &str) -> usize {
     FEATURES.iter().position(|(own, _)| *own == name).unwrap_or(0)
@@ -81,17 +57,7 @@ pub(crate) fn sentence_features() -> Vec<(String, i8)> {
         all.extend(NEIGHBOURS.iter().map(|name| (format!("{side}.{name}"), 0)));
     }
     all.extend(AROUND.iter().map(|name| (format!("whole.{name}"), sign(name))));
-    all
-}
-
-/// Names and directions of what the second model is told.
-pub(crate) fn answer_features() -> Vec<(String, i8)> {
-    let sign = |name: &str| FEATURES[place(name)].1;
-    let mut all: Vec<(String, i8)> = FEATURES.iter().map(|(name, sign)| ((*name).to_owned(), *sign)).collect();
-    all.extend(OPINIONS.iter().map(|(name, sign)| ((*name).to_owned(), *sign)));
-    all.extend(HIGHEST.iter().map(|name| (format!("highest.{name}"), sign(name))));
-    all.extend(LOWEST.iter().map(|name| (format!("lowest.{name}"), sign(name))));
-    all.extend(["context_words", "question_words"].map(|name| (name.to_owned(), 0)));
+    all.extend(["sentences", "context_words", "question_words"].map(|name| (name.to_owned(), 0)));
     all
 }
 
@@ -112,36 +78,19 @@ impl Reading {
         let count = aligned.text.sentences.len();
         let whole = view.features(0..count);
         let own: Vec<Vec<f32>> = (0..count).map(|at| view.features(at..at + 1)).collect();
-        let values = (0..count).map(|at| beside(&own, at, &whole)).collect();
-        let sizes = [source.text.tokens.len() as f32, question.tokens.len() as f32];
+        let sizes = [count as f32, source.text.tokens.len() as f32, question.tokens.len() as f32];
+        let values = (0..count).map(|at| beside(&own, at, &whole, &sizes)).collect();
         let prints = aligned.text.tokens.iter().map(|token| lexicon.print(token.stem)).collect();
-        Some(Self { sentences: aligned.text.sentences.clone(), values, whole, sizes, aligned, prints })
+        Some(Self { sentences: aligned.text.sentences.clone(), values, aligned, prints })
     }
 
-    /// What the second model is told, with the first one's risk of each sentence.
-    pub(crate) fn answer_values(&self, risks: &[f32]) -> Vec<f32> {
-        let mut values = self.whole.clone();
-        let mut sorted = risks.to_vec();
-        sorted.sort_by(|a, b| b.total_cmp(a));
-        let count = risks.len() as f32;
-        let sum: f32 = risks.iter().sum();
-        let words = |at: usize| self.sentences[at].tokens.len() as f32;
-        let by_words: f32 = risks.iter().enumerate().map(|(at, risk)| risk * words(at)).sum();
-        let all_words: f32 = (0..risks.len()).map(words).sum();
-        let at = |place: usize| sorted.get(place).copied().unwrap_or(0.0);
-        let none: f32 = risks.iter().map(|risk| 1.0 - risk).product();
-        values.extend([at(0), at(1), at(2), sum / count, by_words / all_words, 1.0 - none, sum]);
-        values.push(at(risks.len() - 1));
-        values.push(risks.iter().filter(|risk| **risk > 0.5).count() as f32 / count);
-        values.extend([risks[risks.len() - 1], count]);
-        let column = |name: &str| {
-            let place = place(name);
-            self.values.iter().map(move |row| row[place])
-        };
-        values.extend(HIGHEST.iter().map(|name| column(name).fold(f32::NEG_INFINITY, f32::max)));
-        values.extend(LOWEST.iter().map(|name| column(name).fold(f32::INFINITY, f32::min)));
-        values.extend(self.sizes);
-        values
+    /// What the second model is told, with the first one's risk of each sentence: the
+    /// chance that any is bad, were they independent, and the weight of words without support.
+    pub(crate) fn answer_values(&self, risks: &[f32]) -> [f32; ANSWER_FEATURES.len()] {
+        let none: f32 = risks.iter().map(|risk| (1.0 - risk).ln()).sum();
+        let any = (1.0 - none.exp()).max(1e-6);
+        let lost: f32 = self.aligned.marks.iter().filter(|mark| !mark.present).map(|mark| mark.weight).sum();
+        [any.ln() - none, lost.ln_1p()]
     }
 
     /// What is known of the words of a sentence.
@@ -151,12 +100,13 @@ impl Reading {
     }
 }
 
-fn beside(own: &[Vec<f32>], at: usize, whole: &[f32]) -> Vec<f32> {
+fn beside(own: &[Vec<f32>], at: usize, whole: &[f32], sizes: &[f32]) -> Vec<f32> {
     let mut values = own[at].clone();
     for other in [at.checked_sub(1), Some(at + 1)] {
         let row = other.and_then(|other| own.get(other));
         values.extend(NEIGHBOURS.iter().map(|name| row.map_or(-1.0, |row| row[place(name)])));
     }
     values.extend(AROUND.iter().map(|name| whole[place(name)]));
+    values.extend(sizes);
     values
 }

@@ -49,13 +49,13 @@ fn what_the_context_says_scores_below_what_it_does_not_in_both_languages() {
 
 #[test]
 fn a_made_up_answer_fails_and_says_where_and_why() {
-    let answer =
-        "The bridge is 410 metres long. Its architect Louis Fontaine won the Pritzker prize in 1974 for the design.";
+    let answer = "The bridge is 410 metres long. Its architect Louis Fontaine won the Pritzker prize in 1974 for the \
+        design. Every summer it attracts about 250000 tourists, who admire the famous marble statues of Queen Victoria.";
     let judged = critic().judge(&case("How long is the bridge?", BRIDGE, &[answer]));
     assert_eq!(judged.outcome, Outcome::Fail);
-    let first = &judged.findings[0];
-    assert_eq!(first.span, Some(31..answer.len()));
-    assert!(first.code == "number" && first.message.contains("1974"), "{first:?}");
+    let numbers: Vec<&Finding> = judged.findings.iter().filter(|finding| finding.code == "number").collect();
+    assert!(numbers.iter().any(|finding| finding.message.contains("1974")), "{judged:?}");
+    assert!(judged.findings.iter().all(|finding| finding.span.as_ref().is_some_and(|span| span.start > 30)));
 }
 
 #[test]

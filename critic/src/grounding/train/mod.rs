@@ -17,8 +17,8 @@ use measure::Pair;
 use perturb::Change;
 
 use super::lexicon::fingerprint;
-use super::model::{Artefact, Card, FORMAT};
-use super::reading::{Reading, Written, answer_features, sentence_features};
+use super::model::{Artefact, Card, FORMAT, Line, feature_names};
+use super::reading::{Reading, Written, sentence_features};
 use super::trees::{Trees, probability};
 use super::vocabulary::Vocabulary;
 
@@ -85,8 +85,7 @@ pub fn train(examples: &[Example], settings: &Settings, progress: &dyn Fn(f64)) 
     let kept: Vec<(&Row, &Reading)> =
         rows.iter().zip(&readings).filter_map(|(row, r)| Some((row, r.as_ref()?))).collect();
     let (sentence, risks) = sentences(&kept, settings, progress);
-    let (answer, margins) = answers(&kept, &risks, settings, progress);
-    let (calibration, pairs) = calibrate(&kept, &margins, settings.prevalence);
+    let (answer, pairs) = answers(&kept, &risks, settings.prevalence);
     let threshold = measure::threshold(&pairs, Some(settings.prevalence));
     let sentence_threshold = span_threshold(&kept, &risks);
     let card = card(examples, rows.len(), settings, &pairs, threshold);
@@ -96,7 +95,6 @@ pub fn train(examples: &[Example], settings: &Settings, progress: &dyn Fn(f64)) 
         card,
         threshold,
         sentence_threshold,
-        calibration,
         vocabulary: vocabularies.into_iter().next_back().unwrap_or_default(),
         sentence,
         answer,
@@ -123,7 +121,7 @@ impl Row {
         match self.change {
             None => true,
             Some(Change::Neutral) => sentence.end + 2 > self.example.answer.len(),
-            Some(Change::Context) => sentence.start % 3 == 0,
+            Some(Change::Context) => sentence.start.is_multiple_of(3),
             Some(_) => bad,
         }
     }
@@ -225,9 +223,9 @@ fn sentences(kept: &[(&Row, &Reading)], settings: &Settings, progress: &dyn Fn(f
     }
     let signs: Vec<i8> = sentence_features().iter().map(|(_, sign)| *sign).collect();
     let growth = Growth {
-        trees: 160,
-        leaves: 14,
-        rate: 0.08,
+        trees: 240,
+        leaves: 18,
+        rate: 0.05,
         least: 8.0,
         ridge: 4.0,
         rows: 0.7,
@@ -235,40 +233,11 @@ fn sentences(kept: &[(&Row, &Reading)], settings: &Settings, progress: &dyn Fn(f
         seed: settings.seed,
     };
     let all = Table { values, labels, weights, folds, signs };
-    let models = all.models(&growth, |done| progress(0.3 + 0.5 * done));
+    let models = all.models(&growth, |done| progress(0.3 + 0.6 * done));
     let risks = kept.iter().map(|(row, reading)| {
         reading.values.iter().map(|values| probability(models[row.fold].margin(values))).collect()
     });
     (models[FOLDS].clone(), risks.collect())
-}
-
-/// The model of answers, and its log-odds of all answers by models that had not seen them.
-fn answers(
-    kept: &[(&Row, &Reading)],
-    risks: &[Vec<f32>],
-    settings: &Settings,
-    progress: &dyn Fn(f64),
-) -> (Trees, Vec<f32>) {
-    let values: Vec<Vec<f32>> =
-        kept.iter().zip(risks).map(|((_, reading), risks)| reading.answer_values(risks)).collect();
-    let labels = kept.iter().map(|(row, _)| f32::from(row.example.bad)).collect();
-    let weights = kept.iter().map(|(row, _)| row.weight).collect();
-    let folds = kept.iter().map(|(row, _)| row.fold).collect();
-    let signs: Vec<i8> = answer_features().iter().map(|(_, sign)| *sign).collect();
-    let growth = Growth {
-        trees: 150,
-        leaves: 8,
-        rate: 0.06,
-        least: 8.0,
-        ridge: 4.0,
-        rows: 0.6,
-        features: 0.4,
-        seed: settings.seed,
-    };
-    let all = Table { values, labels, weights, folds, signs };
-    let models = all.models(&growth, |done| progress(0.8 + 0.2 * done));
-    let margins = kept.iter().zip(&all.values).map(|((row, _), values)| models[row.fold].margin(values)).collect();
-    (models[FOLDS].clone(), margins)
 }
 
 /// Rows of one model.
@@ -294,35 +263,43 @@ impl Table {
     }
 }
 
-/// Slope and offset for the given answers (Platt), at the prevalence; and their scores.
-fn calibrate(kept: &[(&Row, &Reading)], margins: &[f32], prevalence: f64) -> ((f32, f32), Vec<Pair>) {
-    let given: Vec<(f64, bool)> = kept
+/// The model of answers: logistic regression on the given ones at the prevalence, weights
+/// held at 0 or above; and the scores of those answers, by sentences' models that had not seen them.
+fn answers(kept: &[(&Row, &Reading)], risks: &[Vec<f32>], prevalence: f64) -> (Line, Vec<Pair>) {
+    let given: Vec<([f32; 2], bool)> = kept
         .iter()
-        .zip(margins)
+        .zip(risks)
         .filter(|((row, _), _)| row.change.is_none())
-        .map(|((row, _), margin)| (f64::from(*margin), row.example.bad))
+        .map(|((row, reading), risks)| (reading.answer_values(risks), row.example.bad))
         .collect();
     let bad = given.iter().filter(|(_, bad)| *bad).count() as f64;
     let good = given.len() as f64 - bad;
     let weight = |is: bool| if is { prevalence / bad } else { (1.0 - prevalence) / good };
-    let (mut slope, mut offset) = (1.0f64, 0.0f64);
-    // Newton's method on two unknowns: the loss is convex, twenty steps are plenty.
-    for _ in 0..20 {
-        let (mut g, mut h) = ([0.0f64; 2], [1e-9f64, 0.0, 1e-9]);
-        for (margin, bad) in &given {
-            let p = 1.0 / (1.0 + (-(slope * margin + offset)).exp());
+    let mut line = Line::default();
+    for _ in 0..STEPS {
+        let mut slopes = [0.0f64; 3];
+        let mut curves = [1e-6f64; 3];
+        for (values, bad) in &given {
+            let p = f64::from(probability(line.margin(values)));
             let (error, curve) = (weight(*bad) * (p - f64::from(u8::from(*bad))), weight(*bad) * p * (1.0 - p));
-            g = [g[0] + error * margin, g[1] + error];
-            h = [h[0] + curve * margin * margin, h[1] + curve * margin, h[2] + curve];
+            for (at, value) in values.iter().copied().chain([1.0]).map(f64::from).enumerate() {
+                slopes[at] += error * value;
+                // Bounds the curvature of all three together, so that no step goes too far.
+                curves[at] += 3.0 * curve * value * value;
+            }
         }
-        let determinant = h[0] * h[2] - h[1] * h[1];
-        slope -= (h[2] * g[0] - h[1] * g[1]) / determinant;
-        offset -= (h[0] * g[1] - h[1] * g[0]) / determinant;
+        for at in 0..2 {
+            line.weights[at] = (line.weights[at] - (slopes[at] / curves[at]) as f32).max(0.0);
+        }
+        line.offset -= (slopes[2] / curves[2]) as f32;
     }
-    let score = |margin: f64| 1.0 / (1.0 + (-(slope * margin + offset)).exp());
-    let pairs = given.iter().map(|(margin, bad)| Pair { score: score(*margin), bad: *bad }).collect();
-    ((slope as f32, offset as f32), pairs)
+    let score = |values: &[f32; 2]| f64::from(probability(line.margin(values)));
+    let pairs = given.iter().map(|(values, bad)| Pair { score: score(values), bad: *bad }).collect();
+    (line, pairs)
 }
+
+/// Steps of the regression: three numbers settle in far fewer.
+const STEPS: usize = 400;
 
 /// The risk from which a sentence is named: highest F1 over characters of bad answers and good.
 fn span_threshold(kept: &[(&Row, &Reading)], risks: &[Vec<f32>]) -> f64 {
@@ -353,14 +330,13 @@ fn card(examples: &[Example], rows: usize, settings: &Settings, pairs: &[Pair], 
         ("f1_at_prevalence", measure::f1(pairs, threshold, Some(settings.prevalence))),
         ("calibration_error_at_prevalence", measure::calibration_error(pairs, Some(settings.prevalence))),
     ];
-    let named = |all: Vec<(String, i8)>| all.into_iter().map(|(name, _)| name);
     Card {
         data: settings.data.clone(),
         answers: (examples.len(), examples.iter().filter(|example| example.bad).count()),
         perturbed: rows - examples.len(),
         seed: settings.seed,
         prevalence: settings.prevalence,
-        features: named(sentence_features()).chain(named(answer_features())).collect(),
+        features: feature_names(),
         measured: figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>(),
     }
 }

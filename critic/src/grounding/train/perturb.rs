@@ -3,11 +3,13 @@
 //! They teach the models what a label of a whole answer cannot: that one number is enough.
 //! The same makers measure robustness; what they draw comes from the seed.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::super::{lexicon::Lexicon, text::Text};
+use super::super::lexicon::{Lexicon, class};
+use super::super::text::{Text, Token};
 use super::Example;
 use super::boost::Random;
 
@@ -16,6 +18,8 @@ use super::boost::Random;
 pub enum Change {
     /// The context of another question.
     Context,
+    /// What the context says of one sentence of the answer, taken out of it.
+    Support,
     /// One number of the answer.
     Number,
     /// One name of the answer.
@@ -28,12 +32,13 @@ pub enum Change {
 
 impl Change {
     /// Every change.
-    pub const ALL: [Self; 5] = [Self::Context, Self::Number, Self::Name, Self::Negation, Self::Neutral];
+    pub const ALL: [Self; 6] = [Self::Context, Self::Support, Self::Number, Self::Name, Self::Negation, Self::Neutral];
 
     /// The word for it in cards and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Context => "context",
+            Self::Support => "support",
             Self::Number => "number",
             Self::Name => "name",
             Self::Negation => "negation",
@@ -68,6 +73,7 @@ pub(crate) fn change(example: &Example, other: &Example, change: Change, random:
             let changed = Example { passages: other.passages.clone(), spans: all, bad: true, ..example.clone() };
             (other.group != example.group).then_some(changed)
         }
+        Change::Support => support(example, random),
         Change::Number => number(example, random),
         Change::Name => name(example, other, random),
         Change::Negation => negation(example, random),
@@ -95,13 +101,49 @@ fn replaced(example: &Example, at: Range<usize>, with: &str) -> Example {
     Example { answer, spans: vec![span], bad: true, ..example.clone() }
 }
 
+/// Share of a sentence's words from which a sentence of the context supports it.
+const SUPPORTS: f32 = 0.35;
+
+fn support(example: &Example, random: &mut Random) -> Option<Example> {
+    let mut lexicon = Lexicon::of(&example.answer);
+    let answer = Text::cut(&example.answer, &mut lexicon);
+    let sentence = answer.sentences.get(random.below(answer.sentences.len().max(1)))?;
+    let said: HashSet<u32> = answer.tokens[sentence.tokens.clone()]
+        .iter()
+        .filter(|token| carries(token, &lexicon))
+        .map(|token| token.stem)
+        .collect();
+    let (mut removed, mut passages) = (false, Vec::new());
+    for passage in &example.passages {
+        let cut = Text::cut(passage, &mut lexicon);
+        let mut left = String::new();
+        for part in &cut.sentences {
+            let theirs: HashSet<u32> = cut.tokens[part.tokens.clone()].iter().map(|token| token.stem).collect();
+            let shared = said.intersection(&theirs).count() as f32;
+            match said.len() >= 4 && shared >= SUPPORTS * said.len() as f32 {
+                true => removed = true,
+                false => left.extend([&passage[part.span.clone()], "\n"]),
+            }
+        }
+        passages.push(left);
+    }
+    let left = passages.iter().any(|passage| passage.split_whitespace().count() > 20);
+    let changed = Example { passages, spans: vec![sentence.span.clone()], bad: true, ..example.clone() };
+    (removed && left).then_some(changed)
+}
+
+fn carries(token: &Token, lexicon: &Lexicon) -> bool {
+    lexicon.get(token.word).class & class::STOP == 0
+}
+
 fn number(example: &Example, random: &mut Random) -> Option<Example> {
     let context = example.passages.join("\n");
     let numbers: Vec<(usize, &str)> = example
         .answer
         .unicode_word_indices()
         .filter(|(at, word)| {
-            let listed = example.answer[..*at].lines().last().is_none_or(|line| line.trim().is_empty());
+            let line = example.answer[..*at].rsplit('\n').next().unwrap_or("");
+            let listed = line.trim().is_empty();
             let cited = example.answer[..*at].to_lowercase().trim_end().ends_with("passage");
             word.bytes().all(|b| b.is_ascii_digit() || b == b',' || b == b'.')
                 && !listed
