@@ -84,12 +84,12 @@ fn f1(cases: &[Scored], threshold: f64) -> f64 {
 #[test]
 fn on_sets_that_it_was_not_trained_on_the_shipped_model_reaches_its_floors() {
     let floors = [
-        ("attributionbench_dev", 0.68),
-        ("wice_dev", 0.80),
+        ("attributionbench_dev", 0.69),
+        ("wice_dev", 0.79),
         ("halueval_qa_dev", 0.90),
         ("halueval_qa_unfiltered_dev", 0.90),
-        ("halueval_summ_dev", 0.71),
-        ("begin_dev", 0.91),
+        ("halueval_summ_dev", 0.67),
+        ("begin_dev", 0.90),
         ("summedits_ectsum_dev", 0.50),
         ("summedits_news_dev", 0.50),
         ("summedits_podcast_dev", 0.50),

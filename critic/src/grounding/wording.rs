@@ -113,7 +113,7 @@ mod tests {
         let text = super::super::text::Text::cut(text, &mut lexicon);
         let marks = |runs: [u16; 4]| runs.map(|run| Mark { run, present: run > 0, ..Mark::default() }).to_vec();
         let prints = [1, 2, 3, 4];
-        let mut of = |runs| {
+        let of = |runs| {
             let tokens = text.tokens.clone();
             let text = super::super::text::Text { tokens, sentences: Vec::new() };
             features(&Aligned { text, marks: marks(runs) }, &prints, 0..4).len()
