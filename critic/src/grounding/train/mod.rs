@@ -57,7 +57,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { seed: 1, prevalence: 0.18, data: Vec::new(), perturbed: 0.1 }
+        Self { seed: 1, prevalence: 0.18, data: Vec::new(), perturbed: 0.3 }
     }
 }
 
