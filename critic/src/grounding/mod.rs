@@ -17,6 +17,7 @@ mod text;
 pub mod train;
 mod trees;
 mod vocabulary;
+mod wording;
 mod words;
 
 use std::path::PathBuf;

@@ -12,6 +12,7 @@ use super::lexicon::Lexicon;
 use super::source::Source;
 use super::text::{Sentence, Text};
 use super::vocabulary::Vocabulary;
+use super::wording;
 
 /// What is read.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct Reading {
     pub(crate) aligned: Aligned,
     /// Fingerprints of the stems of the answer's words.
     pub(crate) prints: Vec<u32>,
+    /// For each sentence, what the model of words is told.
+    pub(crate) wording: Vec<Vec<u32>>,
 }
 
 /// Features that a sentence is told of the sentences before and after it.
@@ -42,8 +45,11 @@ const NEIGHBOURS: [&str; 4] = ["recall_weighted", "in_runs_of_3", "novel_weight"
 /// Features that a sentence is told of the whole answer.
 const AROUND: [&str; 5] = ["recall_weighted", "in_runs_of_3", "passage_recall", "novel_evidence_mean", "window_recall"];
 
-/// Names of what the second model is told; more of either must not make an answer look better.
-pub(crate) const ANSWER_FEATURES: [&str; 2] = ["risk_any_log_odds", "novel_weight_log"];
+/// Names of what the model of the whole is told; more of it must not make an answer look better.
+pub(crate) const ANSWER_FEATURES: [&str; 1] = ["hazard_log"];
+
+/// Power of hazards: 1 is the chance that any sentence is bad, were they independent; a high one the worst alone.
+const POWER: f32 = 1.5;
 
 fn place(name: &str) -> usize {
     FEATURES.iter().position(|(own, _)| *own == name).unwrap_or(0)
@@ -51,12 +57,11 @@ fn place(name: &str) -> usize {
 
 /// Names and directions of what the first model is told.
 pub(crate) fn sentence_features() -> Vec<(String, i8)> {
-    let sign = |name: &str| FEATURES[place(name)].1;
     let mut all: Vec<(String, i8)> = FEATURES.iter().map(|(name, sign)| ((*name).to_owned(), *sign)).collect();
     for side in ["before", "after"] {
         all.extend(NEIGHBOURS.iter().map(|name| (format!("{side}.{name}"), 0)));
     }
-    all.extend(AROUND.iter().map(|name| (format!("whole.{name}"), sign(name))));
+    all.extend(AROUND.iter().map(|name| (format!("whole.{name}"), 0)));
     all.extend(["sentences", "context_words", "question_words"].map(|name| (name.to_owned(), 0)));
     all
 }
@@ -80,17 +85,18 @@ impl Reading {
         let own: Vec<Vec<f32>> = (0..count).map(|at| view.features(at..at + 1)).collect();
         let sizes = [count as f32, source.text.tokens.len() as f32, question.tokens.len() as f32];
         let values = (0..count).map(|at| beside(&own, at, &whole, &sizes)).collect();
-        let prints = aligned.text.tokens.iter().map(|token| lexicon.print(token.stem)).collect();
-        Some(Self { sentences: aligned.text.sentences.clone(), values, aligned, prints })
+        let prints: Vec<u32> = aligned.text.tokens.iter().map(|token| lexicon.print(token.stem)).collect();
+        let sentences = aligned.text.sentences.clone();
+        let wording =
+            sentences.iter().map(|sentence| wording::features(&aligned, &prints, sentence.tokens.clone())).collect();
+        Some(Self { sentences, values, aligned, prints, wording })
     }
 
-    /// What the second model is told, with the first one's risk of each sentence: the
-    /// chance that any is bad, were they independent, and the weight of words without support.
-    pub(crate) fn answer_values(&self, risks: &[f32]) -> [f32; ANSWER_FEATURES.len()] {
-        let none: f32 = risks.iter().map(|risk| (1.0 - risk).ln()).sum();
-        let any = (1.0 - none.exp()).max(1e-6);
-        let lost: f32 = self.aligned.marks.iter().filter(|mark| !mark.present).map(|mark| mark.weight).sum();
-        [any.ln() - none, lost.ln_1p()]
+    /// What the model of the whole is told, with the risk of each sentence: hazards, `-ln(1 - risk)`,
+    /// summed by a power above 1, so that one bad sentence says more than many a little doubtful.
+    pub(crate) fn answer_values(risks: &[f32]) -> [f32; ANSWER_FEATURES.len()] {
+        let hazard = |risk: &f32| (-(1.0 - risk.min(0.9999)).ln()).powf(POWER);
+        [risks.iter().map(hazard).sum::<f32>().max(1e-6).ln()]
     }
 
     /// What is known of the words of a sentence.

@@ -59,6 +59,13 @@ fn a_made_up_answer_fails_and_says_where_and_why() {
 }
 
 #[test]
+fn one_made_up_sentence_beside_a_true_one_is_enough() {
+    let answer = "The bridge is 410 metres long. Its architect Louis Fontaine won the Pritzker prize in 1974.";
+    let judged = critic().judge(&case("How long is the bridge?", BRIDGE, &[answer]));
+    assert_eq!(judged.outcome, Outcome::Fail, "{judged:?}");
+}
+
+#[test]
 fn every_choice_is_judged_and_the_worst_counts() {
     let (good, bad) = ("It is 410 metres long.", "Its architect Louis Fontaine won the Pritzker prize in 1974.");
     let both = critic().judge(&case("", BRIDGE, &[good, bad]));

@@ -6,21 +6,24 @@
 //! comes from the seed: the same examples and settings give the same bytes.
 
 mod boost;
-pub mod measure;
 pub mod perturb;
+mod wording;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use boost::{Growth, Random, Rows, grow};
-use measure::Pair;
 use perturb::Change;
+use weir_stats::confusion::Confusion;
+use weir_stats::ranking::{Scored, at_prior, auroc, tables};
+use weir_stats::reliability::expected_calibration_error;
 
 use super::lexicon::fingerprint;
-use super::model::{Artefact, Card, FORMAT, Line, feature_names};
-use super::reading::{Reading, Written, sentence_features};
+use super::model::{Artefact, Card, FORMAT, Line, feature_names, risks};
+use super::reading::{ANSWER_FEATURES, Reading, Written, sentence_features};
 use super::trees::{Trees, probability};
 use super::vocabulary::Vocabulary;
+use super::wording::Wording;
 
 /// An answer with what is known of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,11 +87,11 @@ pub fn train(examples: &[Example], settings: &Settings, progress: &dyn Fn(f64)) 
     progress(0.3);
     let kept: Vec<(&Row, &Reading)> =
         rows.iter().zip(&readings).filter_map(|(row, r)| Some((row, r.as_ref()?))).collect();
-    let (sentence, risks) = sentences(&kept, settings, progress);
-    let (answer, pairs) = answers(&kept, &risks, settings.prevalence);
-    let threshold = measure::threshold(&pairs, Some(settings.prevalence));
+    let (sentence, wording, risks) = sentences(&kept, settings, progress);
+    let (answer, scored) = answers(&kept, &risks, settings.prevalence);
+    let threshold = threshold(&scored, settings.prevalence);
     let sentence_threshold = span_threshold(&kept, &risks);
-    let card = card(examples, rows.len(), settings, &pairs, threshold);
+    let card = card(examples, rows.len(), settings, &scored, threshold);
     progress(1.0);
     Ok(Artefact {
         format: FORMAT.to_owned(),
@@ -97,6 +100,7 @@ pub fn train(examples: &[Example], settings: &Settings, progress: &dyn Fn(f64)) 
         sentence_threshold,
         vocabulary: vocabularies.into_iter().next_back().unwrap_or_default(),
         sentence,
+        wording,
         answer,
     })
 }
@@ -207,42 +211,37 @@ fn rounded(value: f32) -> f32 {
     (value * 1000.0).round() / 1000.0
 }
 
-/// The model of sentences, and its risks of all sentences by models that had not seen them.
-fn sentences(kept: &[(&Row, &Reading)], settings: &Settings, progress: &dyn Fn(f64)) -> (Trees, Vec<Vec<f32>>) {
-    let (mut values, mut labels, mut weights, mut folds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+/// The models of sentences, and their risks of all sentences by models that had not seen them.
+fn sentences(
+    kept: &[(&Row, &Reading)],
+    settings: &Settings,
+    progress: &dyn Fn(f64),
+) -> (Trees, Wording, Vec<Vec<f32>>) {
+    let signs = sentence_features().iter().map(|(_, sign)| *sign).collect();
+    let mut all = Table { signs, ..Table::default() };
     for (row, reading) in kept {
-        for (own, sentence) in reading.values.iter().zip(&reading.sentences) {
+        for (at, sentence) in reading.sentences.iter().enumerate() {
             let Some(bad) = row.labelled(&sentence.span).filter(|bad| row.teaches(*bad, &sentence.span)) else {
                 continue;
             };
-            values.push(own.clone());
-            labels.push(f32::from(bad));
-            weights.push(row.weight);
-            folds.push(row.fold);
+            all.values.push(reading.values[at].clone());
+            all.wording.push(reading.wording[at].clone());
+            all.labels.push(f32::from(bad));
+            all.weights.push(row.weight);
+            all.folds.push(row.fold);
         }
     }
-    let signs: Vec<i8> = sentence_features().iter().map(|(_, sign)| *sign).collect();
-    let growth = Growth {
-        trees: 240,
-        leaves: 18,
-        rate: 0.05,
-        least: 8.0,
-        ridge: 4.0,
-        rows: 0.7,
-        features: 0.5,
-        seed: settings.seed,
-    };
-    let all = Table { values, labels, weights, folds, signs };
-    let models = all.models(&growth, |done| progress(0.3 + 0.6 * done));
-    let risks = kept.iter().map(|(row, reading)| {
-        reading.values.iter().map(|values| probability(models[row.fold].margin(values))).collect()
-    });
-    (models[FOLDS].clone(), risks.collect())
+    let mut models = all.models(settings.seed, |done| progress(0.3 + 0.6 * done));
+    let judged = kept.iter().map(|(row, reading)| risks(reading, &models[row.fold].0, &models[row.fold].1)).collect();
+    let (trees, wording) = models.pop().unwrap_or_default();
+    (trees, wording, judged)
 }
 
-/// Rows of one model.
+/// Rows of the models of sentences.
+#[derive(Default)]
 struct Table {
     values: Vec<Vec<f32>>,
+    wording: Vec<Vec<u32>>,
     labels: Vec<f32>,
     weights: Vec<f32>,
     folds: Vec<usize>,
@@ -250,55 +249,67 @@ struct Table {
 }
 
 impl Table {
-    /// One model for each fold, which has not seen it, and one that has seen all.
-    fn models(&self, growth: &Growth, progress: impl Fn(f64)) -> Vec<Trees> {
+    /// Both models for each fold, which have not seen it, and last those that have seen all.
+    fn models(&self, seed: u64, progress: impl Fn(f64)) -> Vec<(Trees, Wording)> {
+        let growth =
+            Growth { trees: 300, leaves: 24, rate: 0.04, least: 8.0, ridge: 4.0, rows: 0.7, features: 0.3, seed };
         let model = |fold: usize| {
             progress(fold as f64 / (FOLDS + 1) as f64);
             let weights =
                 self.weights.iter().zip(&self.folds).map(|(weight, own)| if *own == fold { 0.0 } else { *weight });
             let weights: Vec<f32> = weights.collect();
-            grow(&Rows { values: &self.values, labels: &self.labels, weights: &weights, signs: &self.signs }, growth)
+            let rows = Rows { values: &self.values, labels: &self.labels, weights: &weights, signs: &self.signs };
+            let words = wording::Rows { features: &self.wording, labels: &self.labels, weights: &weights, seed };
+            (grow(&rows, &growth), wording::learn(&words))
         };
         (0..=FOLDS).map(model).collect()
     }
 }
 
+/// Numbers of the regression: weights, and what is added.
+const NUMBERS: usize = ANSWER_FEATURES.len() + 1;
+
 /// The model of answers: logistic regression on the given ones at the prevalence, weights
 /// held at 0 or above; and the scores of those answers, by sentences' models that had not seen them.
-fn answers(kept: &[(&Row, &Reading)], risks: &[Vec<f32>], prevalence: f64) -> (Line, Vec<Pair>) {
-    let given: Vec<([f32; 2], bool)> = kept
+fn answers(kept: &[(&Row, &Reading)], risks: &[Vec<f32>], prevalence: f64) -> (Line, Vec<Scored>) {
+    let given: Vec<([f32; ANSWER_FEATURES.len()], &Example)> = kept
         .iter()
         .zip(risks)
         .filter(|((row, _), _)| row.change.is_none())
-        .map(|((row, reading), risks)| (reading.answer_values(risks), row.example.bad))
+        .map(|((row, _), risks)| (Reading::answer_values(risks), &row.example))
         .collect();
-    let bad = given.iter().filter(|(_, bad)| *bad).count() as f64;
+    let bad = given.iter().filter(|(_, example)| example.bad).count() as f64;
     let good = given.len() as f64 - bad;
     let weight = |is: bool| if is { prevalence / bad } else { (1.0 - prevalence) / good };
     let mut line = Line::default();
     for _ in 0..STEPS {
-        let mut slopes = [0.0f64; 3];
-        let mut curves = [1e-6f64; 3];
-        for (values, bad) in &given {
+        let mut slopes = [0.0f64; NUMBERS];
+        let mut curves = [1e-6f64; NUMBERS];
+        for (values, example) in &given {
             let p = f64::from(probability(line.margin(values)));
-            let (error, curve) = (weight(*bad) * (p - f64::from(u8::from(*bad))), weight(*bad) * p * (1.0 - p));
+            let own = weight(example.bad);
+            let (error, curve) = (own * (p - f64::from(u8::from(example.bad))), own * p * (1.0 - p));
             for (at, value) in values.iter().copied().chain([1.0]).map(f64::from).enumerate() {
                 slopes[at] += error * value;
-                // Bounds the curvature of all three together, so that no step goes too far.
-                curves[at] += 3.0 * curve * value * value;
+                // Bounds the curvature of all together, so that no step goes too far.
+                curves[at] += NUMBERS as f64 * curve * value * value;
             }
         }
-        for at in 0..2 {
-            line.weights[at] = (line.weights[at] - (slopes[at] / curves[at]) as f32).max(0.0);
+        for (at, own) in line.weights.iter_mut().enumerate() {
+            *own = (*own - (slopes[at] / curves[at]) as f32).max(0.0);
         }
-        line.offset -= (slopes[2] / curves[2]) as f32;
+        line.offset -= (slopes[NUMBERS - 1] / curves[NUMBERS - 1]) as f32;
     }
-    let score = |values: &[f32; 2]| f64::from(probability(line.margin(values)));
-    let pairs = given.iter().map(|(values, bad)| Pair { score: score(values), bad: *bad }).collect();
-    (line, pairs)
+    let scored = given.iter().map(|(values, example)| Scored {
+        score: f64::from(probability(line.margin(values))),
+        bad: example.bad,
+        weight: 1.0,
+        group: fingerprint(&example.group),
+    });
+    (line, scored.collect())
 }
 
-/// Steps of the regression: three numbers settle in far fewer.
+/// Steps of the regression: so few numbers settle in far fewer.
 const STEPS: usize = 400;
 
 /// The risk from which a sentence is named: highest F1 over characters of bad answers and good.
@@ -323,12 +334,29 @@ fn overlap(a: &Range<usize>, b: &Range<usize>) -> usize {
     a.end.min(b.end).saturating_sub(a.start.max(b.start))
 }
 
-fn card(examples: &[Example], rows: usize, settings: &Settings, pairs: &[Pair], threshold: f64) -> Card {
+/// The threshold of highest F1 as if `prevalence` of all were bad: the mean of all
+/// thresholds within .005 of the best, since the peak itself is chance.
+fn threshold(scored: &[Scored], prevalence: f64) -> f64 {
+    let all = tables(&at_prior(scored, prevalence).unwrap_or_default());
+    let f1 = |table: &Confusion| table.f1().unwrap_or(0.0);
+    let best = all.iter().map(|(_, table)| f1(table)).fold(0.0, f64::max);
+    let near: Vec<f64> =
+        all.iter().filter(|(at, table)| at.is_finite() && f1(table) >= best - 0.005).map(|(at, _)| *at).collect();
+    near.iter().sum::<f64>() / near.len().max(1) as f64
+}
+
+fn card(examples: &[Example], rows: usize, settings: &Settings, scored: &[Scored], threshold: f64) -> Card {
+    let as_if = at_prior(scored, settings.prevalence).unwrap_or_default();
+    let f1 = |cases: &[Scored]| {
+        let mut table = Confusion::default();
+        cases.iter().for_each(|case| table.add(case.score >= threshold, case.bad, case.weight));
+        table.f1()
+    };
     let figures = [
-        ("auroc", measure::auroc(pairs)),
-        ("f1_as_given", measure::f1(pairs, threshold, None)),
-        ("f1_at_prevalence", measure::f1(pairs, threshold, Some(settings.prevalence))),
-        ("calibration_error_at_prevalence", measure::calibration_error(pairs, Some(settings.prevalence))),
+        ("auroc", auroc(scored)),
+        ("f1_as_given", f1(scored)),
+        ("f1_at_prevalence", f1(&as_if)),
+        ("calibration_error_at_prevalence", expected_calibration_error(&as_if, 10)),
     ];
     Card {
         data: settings.data.clone(),
@@ -337,6 +365,6 @@ fn card(examples: &[Example], rows: usize, settings: &Settings, pairs: &[Pair], 
         seed: settings.seed,
         prevalence: settings.prevalence,
         features: feature_names(),
-        measured: figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<BTreeMap<_, _>>(),
+        measured: figures.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
     }
 }
