@@ -14,6 +14,10 @@ pub(super) struct Piece {
     /// Told instead of the reasoning, by models that keep it to themselves.
     pub(super) summary: String,
     pub(super) call: Option<ToolCall>,
+    /// Since it was last looked at, all of it was said again.
+    pub(super) whole: bool,
+    /// And it does not begin with what had been said before.
+    pub(super) rewritten: bool,
 }
 
 /// The blocks by number.
@@ -24,14 +28,28 @@ pub(super) struct Pieces {
     ids: Vec<String>,
 }
 
+impl Piece {
+    fn arguments(&self) -> &str {
+        self.call.as_ref().map_or("", |call| &call.arguments)
+    }
+
+    fn continues(&self, before: &Self) -> bool {
+        self.text.starts_with(&before.text)
+            && self.refusal.starts_with(&before.refusal)
+            && self.reasoning.starts_with(&before.reasoning)
+            && self.summary.starts_with(&before.summary)
+            && self.arguments().starts_with(before.arguments())
+    }
+}
+
 impl Pieces {
     pub(super) fn is_empty(&self) -> bool {
         self.by_number.is_empty()
     }
 
     /// The blocks in the order of their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&usize, &Piece)> {
-        self.by_number.iter()
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&usize, &mut Piece)> {
+        self.by_number.iter_mut()
     }
 
     /// The block of that number; none once too many are held.
@@ -56,7 +74,9 @@ impl Pieces {
     /// Replaces a block by its final form.
     pub(super) fn set(&mut self, number: usize, piece: Piece) {
         if let Some(slot) = self.at(number) {
-            *slot = piece;
+            let before = std::mem::replace(slot, piece);
+            slot.whole = true;
+            slot.rewritten = before.rewritten || !slot.continues(&before);
         }
     }
 

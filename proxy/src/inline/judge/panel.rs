@@ -117,7 +117,7 @@ impl Panel {
 
     /// Whether the answer to a request is held for its critics.
     pub fn holds(&self, request: &Request) -> bool {
-        let holds = !request.facts.stream || self.policy.stream == Stream::Hold;
+        let holds = !request.facts.stream || self.policy.holds_streams();
         holds && is_judged(request.api) && self.has(Mode::Enforce)
     }
 
@@ -208,7 +208,7 @@ impl Panel {
         self.policy.combine.settled(&so_far)
     }
 
-    /// Whether one of the verdicts on a part of an answer is a fail: critics that judge parts, in place.
+    /// Verdicts of the enforced critics that judge parts of answers, in place.
     pub fn judge_part(&self, matter: &Matter) -> Vec<Verdict> {
         let rules = self.seats.iter().filter(|seat| seat.settings.mode == Mode::Enforce && seat.judges_parts());
         rules.map(|seat| seat.without_asking(matter).unwrap_or_else(|| seat.rule(matter))).collect()

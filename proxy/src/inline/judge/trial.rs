@@ -15,6 +15,7 @@ use weir_critic::{Case, Skip, critique};
 use super::body::Body;
 use super::held::{Collected, collect};
 use super::panel::{Bench, Matter, Panel, Urgency};
+use super::watch::watched;
 use super::{Upstream, before_last_event, verdict_comment};
 use crate::exchange::case::{Given, read};
 use crate::exchange::completion::Completion;
@@ -81,16 +82,22 @@ impl Trial {
         }
         let started = self.held.last().map_or(Duration::ZERO, |last| last.judged_at);
         let limit = self.panel.policy.limits.held_bytes.bytes();
-        let whole = match collect(body, limit, &mut self.share).await {
-            Ok(Collected::Whole(whole)) => whole,
-            Ok(Collected::TooLarge(read, rest)) => return Ok(self.too_large(record, head, Body::prefixed(read, rest))),
-            Err(_) if !self.held.is_empty() => return Ok(Heard::Nothing),
-            Err(error) => return Err(error),
+        let body = watched(&self.panel, record, &head, body);
+        let (whole, stopped) = match collect(body, limit, &mut self.share).await {
+            Collected::Whole(whole) => (whole, false),
+            Collected::TooLarge(read, rest) => return Ok(self.too_large(record, head, Body::prefixed(read, rest))),
+            // Stopped by the rules that watched it: an answer that is not good enough.
+            Collected::Broken(read, error) if error.kind == Kind::Degenerate => (read, true),
+            Collected::Broken(..) if !self.held.is_empty() => return Ok(Heard::Nothing),
+            Collected::Broken(_, error) => return Err(error),
         };
         let (completion, case) = self.read(record, &head, &whole);
         let case = case.map(Arc::new);
-        let matter = matter(record, case.clone());
-        let verdicts = self.panel.judge(Bench::Enforced, Urgency::Request, &matter).await;
+        let mut verdicts = match stopped {
+            true => self.panel.skip(Bench::Enforced, Skip::EarlyExit),
+            false => self.panel.judge(Bench::Enforced, Urgency::Request, &matter(record, case.clone())).await,
+        };
+        verdicts.extend(record.judged.take_flowed().into_iter().flat_map(|flowed| flowed.verdicts));
         let ruling = self.panel.policy.combine.rule(&verdicts);
         let vote = ruling.decision;
         let judged_at = record.request.arrived.elapsed();
@@ -191,7 +198,9 @@ impl Trial {
             return Heard::Judged(Vote::Fail);
         }
         let word = Word::of(&ruling);
-        record.judged = Judged { decision: Decision::Pass, verdicts, word, ..Judged::default() };
+        // It is watched on.
+        let flowing = std::mem::take(&mut record.judged.flowing);
+        record.judged = Judged { decision: Decision::Pass, verdicts, word, flowing, ..Judged::default() };
         self.panel.metrics().decision(Decision::Pass);
         Heard::Unjudged(head, body)
     }
