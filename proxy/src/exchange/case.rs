@@ -377,7 +377,8 @@ mod tests {
 
     #[test]
     fn the_kind_of_an_answer_is_the_same_however_its_text_is_cut() {
-        let texts = ["Here:\n```py\nprint('wide')\n```\nand so on and on, for a while", "~~~\n```\ncode\n~~~", "```\nend", "x"];
+        let texts =
+            ["Here:\n```py\nprint('wide')\n```\nand so on and on, for a while", "~~~\n```\ncode\n~~~", "```\nend", "x"];
         for (text, code) in texts.into_iter().zip([14, 9, 3, 0]) {
             for cut in 1..=text.len() {
                 let mut growing = Growing::default();

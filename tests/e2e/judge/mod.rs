@@ -4,6 +4,7 @@ mod conformance;
 mod load;
 mod retry;
 mod shapes;
+mod watch;
 mod window;
 
 use harness::client::{Response, request};

@@ -251,4 +251,57 @@ mod tests {
             assert_eq!(deltas(Api::Messages, messages, piece), [(0, Channel::Text, "one two".to_owned())], "{piece}");
         }
     }
+
+    #[test]
+    fn a_follower_that_forgets_tells_the_same_and_keeps_no_text() {
+        let event = |kind: &str, rest: &str| format!("data: {{\"type\":\"response.{kind}\",{rest}}}\n\n");
+        let item = r#""output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"one two"}]}"#;
+        let stream = [
+            event("reasoning_summary_text.delta", r#""output_index":1,"delta":"why""#),
+            event("output_text.delta", r#""output_index":0,"delta":"one ""#),
+            event("output_text.delta", r#""output_index":0,"delta":"t""#),
+            event("output_item.done", item),
+        ];
+        let told = [(Channel::Reasoning, "why"), (Channel::Text, "one "), (Channel::Text, "t"), (Channel::Text, "wo")];
+        for mut follower in
+            [Follower::new(Api::Responses, "").unwrap(), Follower::keeping(Api::Responses, "", 9999).unwrap()]
+        {
+            let mut found = Vec::new();
+            follower.push(stream.concat().as_bytes(), |delta, _| found.push((delta.channel, delta.text.to_owned())));
+            let found: Vec<_> = found.iter().map(|(channel, text)| (*channel, text.as_str())).collect();
+            assert_eq!(found, told);
+            let keeps = follower.kept.is_some();
+            assert_eq!(follower.kept_bytes(), if keeps { 10 } else { 0 });
+            let text = follower.take().unwrap().0.choices[0].text.clone();
+            assert_eq!(text, if keeps { "one two" } else { "" });
+        }
+    }
+
+    #[test]
+    fn what_is_said_again_in_other_words_is_told_again() {
+        let mut follower = Follower::keeping(Api::Responses, "", 9999).unwrap();
+        let mut found = String::new();
+        for (kind, rest) in [
+            ("output_text.delta", r#""output_index":0,"delta":"good""#),
+            (
+                "output_item.done",
+                r#""output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"evil"}]}"#,
+            ),
+        ] {
+            let event = format!("data: {{\"type\":\"response.{kind}\",{rest}}}\n\n");
+            follower.push(event.as_bytes(), |delta, _| found.push_str(delta.text));
+        }
+        assert_eq!(found, "goodevil");
+    }
+
+    #[test]
+    fn tokens_are_kept_with_the_answer() {
+        let mut follower = Follower::keeping(Api::Chat, "", 9999).unwrap();
+        let logprobs = r#"{"content":[{"token":"a","logprob":-0.5,"top_logprobs":[]}]}"#;
+        let event = format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"a"}},"logprobs":{logprobs}}}]}}"#);
+        follower.push(format!("data: {event}\n\ndata: {event}\n\n").as_bytes(), |_, _| {});
+        assert!(!follower.is_ending());
+        let (completion, tokens) = follower.take().unwrap();
+        assert_eq!((completion.choices[0].text.as_str(), tokens[0].len(), tokens[0][1].logprob), ("aa", 2, -0.5));
+    }
 }

@@ -277,9 +277,7 @@ impl RoutePolicy {
             let problem = "is 0, no answer would be asked for";
             faults.push(Fault::new(format!("{path}.retry.max_answers"), problem, "use 1 or more"));
         }
-        for (key, value) in
-            [("window_chars", self.limits.window_chars), ("overlap_chars", self.limits.overlap_chars)]
-        {
+        for (key, value) in [("window_chars", self.limits.window_chars), ("overlap_chars", self.limits.overlap_chars)] {
             if value == 0 {
                 faults.push(Fault::new(format!("{path}.limits.{key}"), "is 0", "use 1 or more"));
             }

@@ -291,18 +291,19 @@ mod tests {
     fn a_text_without_spaces_is_judged_as_any_other() {
         for before in 0..120 {
             let text = format!("{}{}{}", "好".repeat(before), "坏", "好".repeat(120));
-            let lanes_find = tell(&Char('坏'), &text, 3);
-            assert!(lanes_find.released <= before, "{before}");
-            assert_eq!(lanes_find.found[0].span, Some(before * 3..before * 3 + 3));
+            let told = tell(&Char('坏'), &text, 3);
+            assert!(told.released <= before, "{before}");
+            assert_eq!(told.found[0].span, Some(before * 3..before * 3 + 3));
         }
     }
 
     /// Finds a letter.
+    #[derive(Debug)]
     struct Char(char);
 
     impl Critic for Char {
-        fn version(&self) -> std::borrow::Cow<'static, str> {
-            "1".into()
+        fn version(&self) -> &str {
+            "1"
         }
 
         fn effort(&self) -> weir_critic::Effort {
@@ -320,7 +321,7 @@ mod tests {
     #[test]
     fn a_text_that_came_to_rest_waits_no_longer_than_a_window_of_the_next_and_only_of_its_choice() {
         let mut lanes = Lanes::new(WINDOW, OVERLAP);
-        let mut push = |lanes: &mut Lanes, choice, channel| lanes.push(&Delta { choice, channel, text: "0123456789" });
+        let push = |lanes: &mut Lanes, choice, channel| lanes.push(&Delta { choice, channel, text: "0123456789" });
         let quiet = push(&mut lanes, 0, Channel::Reasoning).unwrap();
         let other = push(&mut lanes, 1, Channel::Reasoning).unwrap();
         let mut windows = 0;

@@ -40,9 +40,7 @@ fn chat(index: usize, choice: &Choice) -> Value {
     set(&mut message, "reasoning_content", &choice.reasoning);
     set(&mut message, "refusal", &choice.refusal);
     if !choice.tool_calls.is_empty() {
-        let call = |ToolCall { id, name, arguments }: &ToolCall| {
-            json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
-        };
+        let call = |ToolCall { id, name, arguments }: &ToolCall| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
         message["tool_calls"] = choice.tool_calls.iter().map(call).collect();
     }
     json!({"index": index, "message": message, "finish_reason": choice.finish_reason})
@@ -83,9 +81,9 @@ fn content(choice: &Choice) -> Value {
         blocks.push(json!({"type": "text", "text": choice.text}));
     }
     // Arguments that broke off are no JSON: they stand here as text.
-    blocks.extend(choice.tool_calls.iter().map(|ToolCall { id, name, arguments }| {
-        json!({"type": "tool_use", "id": id, "name": name, "input": arguments})
-    }));
+    blocks.extend(choice.tool_calls.iter().map(
+        |ToolCall { id, name, arguments }| json!({"type": "tool_use", "id": id, "name": name, "input": arguments}),
+    ));
     blocks.into()
 }
 
