@@ -1,8 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::{leaked_tokens, personal_data};
-use crate::{Case, Critic, Place};
+use crate::Place;
 
 /// Everything that is sighted when the text comes in pieces of `cut` characters.
 fn watch(config: Config, format: &Format, lane: Lane, text: &str, cut: usize) -> Vec<Sighting> {

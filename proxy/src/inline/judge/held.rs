@@ -6,6 +6,7 @@ use std::pin::Pin;
 use bytes::{Bytes, BytesMut};
 
 use super::Upstream;
+use super::watch::Watched;
 use crate::exchange::{Error, Share};
 
 /// What was read.
@@ -19,12 +20,19 @@ pub(super) enum Collected<B> {
 }
 
 /// Reads a body to its end, or to the limit or the end of the budget.
-pub(super) async fn collect<B: Upstream>(mut body: B, limit: usize, share: &mut Share) -> Collected<B> {
+pub(super) async fn collect<B: Upstream>(
+    mut body: Watched<B>,
+    limit: usize,
+    share: &mut Share,
+) -> Collected<Watched<B>> {
     let mut held = BytesMut::new();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = match frame {
             Ok(frame) => frame,
-            Err(error) => return Collected::Broken(held.freeze(), error),
+            Err(error) => {
+                held.extend_from_slice(&body.withheld);
+                return Collected::Broken(held.freeze(), error);
+            }
         };
         let Ok(piece) = frame.into_data() else { continue };
         let has_room = held.len() + piece.len() <= limit && share.grow(piece.len());

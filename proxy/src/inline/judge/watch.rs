@@ -37,6 +37,8 @@ pub struct Watched<B> {
     upstream: Option<B>,
     /// None where there is nothing more to look at.
     eyes: Option<Box<Eyes>>,
+    /// The piece for which it was stopped, which did not go out.
+    pub(super) withheld: Bytes,
 }
 
 struct Eyes {
@@ -59,7 +61,7 @@ pub(super) fn is_read(record: &Record, head: &Parts) -> bool {
 /// Has an engine's answer watched, where its route watches and it is a stream.
 pub(super) fn watched<B: Upstream>(panel: &Arc<Panel>, record: &mut Record, head: &Parts, body: B) -> Watched<B> {
     let eyes = if is_read(record, head) { Eyes::open(panel, record) } else { None };
-    Watched { upstream: Some(body), eyes }
+    Watched { upstream: Some(body), eyes, withheld: Bytes::new() }
 }
 
 impl<B: Upstream> http_body::Body for Watched<B> {
@@ -67,7 +69,7 @@ impl<B: Upstream> http_body::Body for Watched<B> {
     type Error = Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Self { upstream, eyes } = self.get_mut();
+        let Self { upstream, eyes, withheld } = self.get_mut();
         let Some(body) = upstream else { return Poll::Ready(None) };
         let next = ready!(Pin::new(body).poll_frame(cx));
         if let (Some(Ok(frame)), Some(open)) = (&next, eyes.as_mut()) {
@@ -79,6 +81,7 @@ impl<B: Upstream> http_body::Body for Watched<B> {
             if let Err(error) = looked {
                 // With the upstream its engine's work ends.
                 *upstream = None;
+                *withheld = next.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).unwrap_or_default();
                 return Poll::Ready(Some(Err(error)));
             }
         } else if !matches!(next, Some(Ok(_))) {
