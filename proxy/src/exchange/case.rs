@@ -277,8 +277,7 @@ impl Fences {
     }
 
     fn end_line(&mut self) {
-        let mark = self.mark();
-        match (self.open, mark) {
+        match (self.open, self.mark()) {
             (None, mark) => self.open = mark,
             (open, mark) if open == mark => self.open = None,
             _ => self.closed_lines += self.line,

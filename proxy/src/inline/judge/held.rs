@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 
 use super::Upstream;
 use super::watch::Watched;
