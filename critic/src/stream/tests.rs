@@ -1,3 +1,5 @@
+//! The rules that watch streams: what they find, whatever the cut, and what they leave alone.
+
 use proptest::prelude::*;
 
 use super::*;
