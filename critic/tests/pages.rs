@@ -20,10 +20,8 @@ fn kinds() -> Vec<String> {
 fn every_kind_of_critic_has_a_page_under_its_name() {
     let kinds = kinds();
     assert!(kinds.len() > 20, "{kinds:?}");
-    let pages: Vec<String> = std::fs::read_dir(docs())
-        .unwrap()
-        .map(|page| std::fs::read_to_string(page.unwrap().path()).unwrap())
-        .collect();
+    let pages: Vec<String> =
+        std::fs::read_dir(docs()).unwrap().map(|page| std::fs::read_to_string(page.unwrap().path()).unwrap()).collect();
     for kind in kinds {
         // `# rubric, pairwise, reflection: critics that ask an LLM` is the page of three.
         let is_its_page = |page: &String| {

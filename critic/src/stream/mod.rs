@@ -12,14 +12,12 @@
 
 mod channel;
 mod validator;
-mod windows;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use validator::Validator;
-pub use windows::{Release, Settings as WindowSettings, Windows};
 
 use crate::config::Fault;
 use crate::rules::banned_terms::{self, BannedTerms};

@@ -1,8 +1,9 @@
+//! The rules that watch streams: what they find, whatever the cut, and what they leave alone.
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::{leaked_tokens, personal_data};
-use crate::{Case, Critic, Place};
+use crate::Place;
 
 /// Everything that is sighted when the text comes in pieces of `cut` characters.
 fn watch(config: Config, format: &Format, lane: Lane, text: &str, cut: usize) -> Vec<Sighting> {
@@ -106,62 +107,10 @@ fn each_rule_can_be_switched_off() {
     assert_eq!(watch(off, &Format::Json, Lane::Text, &text, 7), []);
 }
 
-fn windows() -> Windows {
-    let critics: [std::sync::Arc<dyn Critic>; 2] = [
-        std::sync::Arc::new(personal_data::PersonalData::new(Default::default())),
-        std::sync::Arc::new(leaked_tokens::LeakedTokens::new(Default::default())),
-    ];
-    Windows::new(&critics, WindowSettings { window_bytes: 40, overlap_bytes: 24 }, &Case::default())
-}
-
 proptest! {
     #[test]
     fn no_ordinary_words_are_aborted(words in prop::collection::vec("[a-zа-я]{1,9}[,.]?", 1..400), cut in 1usize..9) {
         let found = watch(Config::default(), &Format::Text, Lane::Text, &words.join(" "), cut);
         prop_assert!(found.iter().all(|sighting| !sighting.degenerate), "{:?}", found);
-    }
-
-    #[test]
-    fn a_leak_is_never_released(head in "[a-zя ]{0,150}", tail in "[a-zя ]{0,150}", cut in 1usize..12) {
-        let text = format!("{head} ann@example.org {tail}");
-        let secret = head.len() + 1;
-        let (mut windows, mut released, mut violated) = (windows(), 0, false);
-        let characters: Vec<char> = text.chars().collect();
-        let pieces = characters.chunks(cut).map(|piece| piece.iter().collect::<String>());
-        let mut told: Vec<Release> =
-            pieces.map(|text| windows.push(Piece { choice: 1, lane: Lane::Text, text: &text, logprob: None })).collect();
-        told.push(windows.finish(1, Lane::Text));
-        for release in told {
-            match release {
-                Release::Until(byte) => released = byte,
-                Release::Violation { findings, .. } => {
-                    violated = true;
-                    prop_assert_eq!(findings[0].place, Place::Text { choice: 1 });
-                    // A window may end within the address.
-                    let found = findings[0].span.clone().map(|span| &text[span]);
-                    prop_assert!(found.is_some_and(|found| found.starts_with("ann@example.")), "{:?}", found);
-                }
-                Release::Hold => {}
-            }
-        }
-        prop_assert!(violated && released <= secret, "{} of {}", released, secret);
-    }
-
-    #[test]
-    fn a_clean_stream_is_released_whole(text in "[a-zя ]{0,400}", cut in 1usize..30) {
-        let (mut windows, mut released) = (windows(), 0);
-        let characters: Vec<char> = text.chars().collect();
-        for piece in characters.chunks(cut) {
-            let text: String = piece.iter().collect();
-            if let Release::Until(byte) = windows.push(Piece { choice: 0, lane: Lane::Reasoning, text: &text, logprob: None }) {
-                prop_assert!(byte >= released && byte < text.len() + 100_000);
-                released = byte;
-            }
-        }
-        if let Release::Until(byte) = windows.finish(0, Lane::Reasoning) {
-            released = byte;
-        }
-        prop_assert_eq!(released, text.len());
-        prop_assert!(windows.open().is_empty());
     }
 }

@@ -37,6 +37,11 @@ impl Budget {
 }
 
 impl Share {
+    /// Another share of the same budget, of nothing yet.
+    pub fn sibling(&self) -> Self {
+        self.budget.share()
+    }
+
     /// Takes so many bytes more; false, and nothing taken, where the budget has no room.
     #[must_use]
     pub fn grow(&mut self, bytes: usize) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use weir_critic::{Answer, Case, Format, Passage, Role, Task, Tool, ToolCall, Turn};
+use weir_critic::{Answer, Case, Format, Passage, Role, Task, Token, Tool, ToolCall, Turn};
 
 use super::completion::{self, Completion};
 use super::conversation::{self, Message, Part};
@@ -83,8 +83,19 @@ pub fn read(request: &Request, given: &Given<'_>, context: &Context) -> (Option<
     }
     let mut case = case(api, &request.body, &completion, context);
     let tokens = completion::tokens(api, path, stream, given.body);
-    case.answers.iter_mut().zip(tokens).for_each(|(answer, tokens)| answer.tokens = tokens);
+    add_tokens(&mut case, tokens);
     (Some(completion), Some(case))
+}
+
+/// Puts an answer that has come since into a case that was made before it.
+pub fn answered(case: &mut Case, completion: &Completion, tokens: Vec<Vec<Token>>) {
+    case.answers = answers(completion);
+    case.task = task(&case.format, &case.answers);
+    add_tokens(case, tokens);
+}
+
+fn add_tokens(case: &mut Case, tokens: Vec<Vec<Token>>) {
+    case.answers.iter_mut().zip(tokens).for_each(|(answer, tokens)| answer.tokens = tokens);
 }
 
 /// The case of an exchange. Where the request's body cannot be read, the conversation is empty:
@@ -197,32 +208,96 @@ fn schema(value: &Value) -> Format {
 }
 
 fn task(format: &Format, answers: &[Answer]) -> Task {
-    if *format != Format::Text {
-        return Task::Json;
+    let mut growing = Growing::default();
+    for (choice, answer) in answers.iter().enumerate() {
+        growing.text(choice, &answer.text);
+        growing.calls |= !answer.tool_calls.is_empty();
     }
-    let speaks = answers.iter().any(|answer| !answer.text.trim().is_empty());
-    if !speaks && answers.iter().any(|answer| !answer.tool_calls.is_empty()) {
-        return Task::Tools;
-    }
-    let (code, all) =
-        answers.iter().fold((0, 0), |(code, all), answer| (code + fenced_bytes(&answer.text), all + answer.text.len()));
-    if code * 2 > all { Task::Code } else { Task::Prose }
+    growing.task(format)
 }
 
-/// Bytes within code fences (CommonMark 4.5); a fence that is not closed goes to the end.
-fn fenced_bytes(text: &str) -> usize {
-    let mut fence: Option<&str> = None;
-    let mut bytes = 0;
-    for line in text.split_inclusive('\n') {
-        let mark = line.trim_start().get(..3).filter(|mark| matches!(*mark, "```" | "~~~"));
-        match (fence, mark) {
-            (None, Some(mark)) => fence = Some(mark),
-            (Some(open), Some(mark)) if open == mark => fence = None,
-            (Some(_), _) => bytes += line.len(),
-            (None, None) => {}
+/// What tells the kind of an answer that is still written.
+#[derive(Clone, Debug, Default)]
+pub struct Growing {
+    /// By choice.
+    texts: Vec<Fences>,
+    /// Whether a tool is called.
+    pub calls: bool,
+}
+
+impl Growing {
+    /// Adds visible text.
+    pub fn text(&mut self, choice: usize, text: &str) {
+        if self.texts.len() <= choice {
+            self.texts.resize_with(choice + 1, Fences::default);
+        }
+        self.texts[choice].push(text);
+    }
+
+    /// What kind of work the answer is so far.
+    pub fn task(&self, format: &Format) -> Task {
+        if *format != Format::Text {
+            return Task::Json;
+        }
+        if self.calls && !self.texts.iter().any(|text| text.speaks) {
+            return Task::Tools;
+        }
+        let sum = |(code, all), text: &Fences| (code + text.code(), all + text.all);
+        let (code, all) = self.texts.iter().fold((0, 0), sum);
+        if code * 2 > all { Task::Code } else { Task::Prose }
+    }
+}
+
+/// Counts bytes within code fences (CommonMark 4.5); a fence that is not closed goes to the end.
+#[derive(Clone, Debug, Default)]
+struct Fences {
+    open: Option<[u8; 3]>,
+    /// The first bytes of the current line that are no space.
+    lead: ([u8; 3], usize),
+    /// Bytes of the current line.
+    line: usize,
+    closed_lines: usize,
+    all: usize,
+    speaks: bool,
+}
+
+impl Fences {
+    fn push(&mut self, text: &str) {
+        self.all += text.len();
+        self.speaks = self.speaks || !text.trim().is_empty();
+        for part in text.split_inclusive('\n') {
+            let (lead, known) = &mut self.lead;
+            let said = if *known == 0 { part.trim_start() } else { part };
+            for byte in said.bytes().take(lead.len() - *known) {
+                lead[*known] = byte;
+                *known += 1;
+            }
+            self.line += part.len();
+            if part.ends_with('\n') {
+                self.end_line();
+            }
         }
     }
-    bytes
+
+    fn end_line(&mut self) {
+        match (self.open, self.mark()) {
+            (None, mark) => self.open = mark,
+            (open, mark) if open == mark => self.open = None,
+            _ => self.closed_lines += self.line,
+        }
+        (self.line, self.lead.1) = (0, 0);
+    }
+
+    fn mark(&self) -> Option<[u8; 3]> {
+        let (lead, known) = self.lead;
+        (known == 3 && matches!(&lead, b"```" | b"~~~")).then_some(lead)
+    }
+
+    /// Bytes of code, the line that is not over with them.
+    fn code(&self) -> usize {
+        let is_code = self.open.is_some() && self.mark() != self.open;
+        self.closed_lines + if is_code { self.line } else { 0 }
+    }
 }
 
 /// What stands between tags of those names; tags within tags are part of the outer ones' text.
@@ -299,6 +374,19 @@ mod tests {
             let case = of(Api::Chat, &format!(r#"{{"messages":[],"tools":[{tool}]}}"#), CHAT);
             assert_eq!(case.tools.len(), 1);
             assert!(case.tools[0].name == "f" && case.tools[0].parameters.is_some(), "{tool}");
+        }
+    }
+
+    #[test]
+    fn the_kind_of_an_answer_is_the_same_however_its_text_is_cut() {
+        let texts =
+            ["Here:\n```py\nprint('wide')\n```\nand so on and on, for a while", "~~~\n```\ncode\n~~~", "```\nend", "x"];
+        for (text, code) in texts.into_iter().zip([14, 9, 3, 0]) {
+            for cut in 1..=text.len() {
+                let mut growing = Growing::default();
+                text.as_bytes().chunks(cut).for_each(|part| growing.text(1, std::str::from_utf8(part).unwrap()));
+                assert_eq!((growing.texts[1].code(), growing.texts[1].all), (code, text.len()), "{text} {cut}");
+            }
         }
     }
 

@@ -23,8 +23,9 @@ pub struct Judged {
     pub word: Word,
     /// Whether the stream was ended because of what was found in it.
     pub stopped: bool,
-    /// What was found in a stream while it flowed; set when it is over.
-    pub flowing: Option<Arc<OnceLock<Flowed>>>,
+    /// What was found in a stream while it flowed, by each who looked at it, those nearer to the
+    /// engine first; set when it is over.
+    pub flowing: Vec<Arc<OnceLock<Flowed>>>,
 }
 
 /// What was decided of an answer.
@@ -71,7 +72,8 @@ pub enum Word {
 /// An answer that was not good enough.
 #[derive(Clone, Debug)]
 pub struct Round {
-    /// The answer, as the engine sent it.
+    /// The answer, as the engine sent it; of a stream that was stopped while it flowed what had
+    /// come of it, as a plain body.
     pub body: Bytes,
     /// Its `Content-Type`.
     pub content_type: String,
@@ -90,6 +92,10 @@ pub struct Flowed {
     pub verdicts: Vec<Verdict>,
     /// Whether the generation was stopped because of them.
     pub stopped: bool,
+    /// What they say together, and what followed; none where nothing depended on them.
+    pub ruled: Option<(Word, Decision)>,
+    /// The answer that was stopped.
+    pub rounds: Vec<Round>,
 }
 
 /// What was spent on an exchange's answers so far, for whoever decides.
@@ -112,14 +118,27 @@ pub struct Spent {
 impl Judged {
     /// Takes in what was found while the answer flowed, now that it is over.
     pub fn settle(&mut self) {
-        let Some(flowed) = self.flowing.take().and_then(|flowing| flowing.get().cloned()) else { return };
-        self.stopped = flowed.stopped;
-        let enforced = flowed.verdicts.iter().any(|verdict| verdict.mode == Mode::Enforce);
-        self.verdicts.extend(flowed.verdicts);
-        self.word = Word::of_audit(&self.verdicts);
-        if enforced {
-            self.decision = if flowed.stopped { Decision::Escalate(Handling::Refuse) } else { Decision::Pass };
+        let flowed = self.take_flowed();
+        if flowed.is_empty() {
+            return;
         }
+        let mut ruled = None;
+        for flowed in flowed {
+            self.stopped |= flowed.stopped;
+            self.verdicts.extend(flowed.verdicts);
+            self.rounds.extend(flowed.rounds);
+            ruled = flowed.ruled.or(ruled);
+        }
+        match ruled {
+            Some((word, decision)) => (self.word, self.decision) = (word, decision),
+            None if self.decision == Decision::None => self.word = Word::of_audit(&self.verdicts),
+            None => {}
+        }
+    }
+
+    /// What was found so far by those who looked at a stream that has ended.
+    pub fn take_flowed(&mut self) -> Vec<Flowed> {
+        std::mem::take(&mut self.flowing).iter().filter_map(|flowing| flowing.get().cloned()).collect()
     }
 
     /// Leaves out what another exchange tells that shares the answer: the answers before it, and

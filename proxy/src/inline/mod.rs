@@ -184,7 +184,8 @@ async fn ask<R: DerefMut<Target = Record>>(
     let Some(panel) = policy.panel.as_ref().filter(|panel| panel.holds(&record.request)) else {
         let (mut record, reply) = engine::ask(policy.plan, record, commit).await;
         let flowing = |reply: engine::Reply| {
-            let body = judge::Body::flowing(policy.panel.as_ref(), &mut record, &reply.head, reply.body);
+            let share = path.budget.share();
+            let body = judge::Body::flowing(policy.panel.as_ref(), &mut record, &reply.head, reply.body, share);
             (reply.head, place.held_by(body))
         };
         let begun = reply.map(flowing);

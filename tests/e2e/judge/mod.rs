@@ -6,6 +6,7 @@ mod evasion;
 mod load;
 mod retry;
 mod shapes;
+mod watch;
 mod window;
 
 use harness::client::{Response, request};

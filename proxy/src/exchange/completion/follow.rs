@@ -1,11 +1,19 @@
 //! Follows a stream and tells what each event adds to which text.
 //!
 //! The texts themselves are put together by [`Assembler`], so that what is watched while it
-//! flows is what is read when it is over.
+//! flows is what is read when it is over. A follower keeps the answer, for whoever judges it
+//! whole, or forgets each text once it was told: then its memory does not grow with the stream.
 
+use weir_critic::Token;
+
+use super::pieces::Piece;
 use super::sse::{Event, Reader};
+use super::tokens::Tokens;
 use super::{Assembler, Choice, Completion};
 use crate::exchange::Api;
+
+/// Largest event that a follower which keeps nothing looks into.
+const EVENT_BYTES: usize = 256 << 10;
 
 /// Text that an event added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +51,17 @@ pub struct Follower {
     choices: Vec<Told>,
     /// How much of each numbered block, which are the one choice of their shapes.
     blocks: Vec<(usize, Told)>,
+    /// None where texts are forgotten.
+    kept: Option<Kept>,
+}
+
+/// What is kept besides the texts.
+#[derive(Debug)]
+struct Kept {
+    /// None where the shape tells none.
+    tokens: Option<Tokens>,
+    /// Bytes that were told, and of events whose tokens are kept.
+    bytes: usize,
 }
 
 /// Bytes of each text that were told.
@@ -50,46 +69,62 @@ pub struct Follower {
 struct Told {
     text: usize,
     reasoning: usize,
+    summary: usize,
     refusal: usize,
     arguments: Vec<usize>,
 }
 
+/// How a text stands in what was told of it.
+#[derive(Clone, Copy)]
+struct Telling {
+    choice: usize,
+    forgets: bool,
+    /// The text is there from its beginning, though what was told is forgotten.
+    whole: bool,
+}
+
 impl Follower {
-    /// Follows a stream of that shape; none where answers of it are not read.
+    /// Follows a stream of that shape and forgets what it told; none where answers of it are
+    /// not read.
     pub fn new(api: Api, path: &str) -> Option<Self> {
         let assembler = Assembler::new(api, path)?;
-        Some(Self { reader: Reader::default(), assembler, choices: Vec::new(), blocks: Vec::new() })
+        let reader = Reader::new(EVENT_BYTES);
+        Some(Self { reader, assembler, choices: Vec::new(), blocks: Vec::new(), kept: None })
+    }
+
+    /// The same, and keeps the answer. Events larger than so many bytes are not read.
+    pub fn keeping(api: Api, path: &str, limit_bytes: usize) -> Option<Self> {
+        let follower = Self::new(api, path)?;
+        let tokens = follower.assembler.shape.tells_tokens().then(Tokens::default);
+        let kept = Some(Kept { tokens, bytes: 0 });
+        Some(Self { reader: Reader::new(limit_bytes), kept, ..follower })
     }
 
     /// Takes the next bytes, and tells what their events add, and the data of each event.
     pub fn push(&mut self, bytes: &[u8], mut on_delta: impl FnMut(Delta<'_>, &[u8])) {
-        let Self { reader, assembler, choices, blocks } = self;
+        let Self { reader, assembler, choices, blocks, kept } = self;
+        let forgets = kept.is_none();
         reader.push(bytes, |event| {
             let data = event.data;
             assembler.event(Event { ..event });
-            let mut tell = |delta: Delta<'_>| on_delta(delta, data);
+            let mut added = 0;
+            let mut tell = |delta: Delta<'_>| {
+                added += delta.text.len();
+                on_delta(delta, data);
+            };
             choices.resize_with(assembler.completion.choices.len(), Told::default);
-            for (number, choice) in assembler.completion.choices.iter().enumerate() {
-                choices[number].tell(number, choice, &mut tell);
+            for (number, choice) in assembler.completion.choices.iter_mut().enumerate() {
+                choices[number].choice(Telling { choice: number, forgets, whole: false }, choice, &mut tell);
             }
-            for (number, block) in assembler.pieces.iter() {
+            for (number, block) in assembler.pieces.iter_mut() {
                 let at = blocks.iter().position(|(known, _)| known == number).unwrap_or_else(|| {
                     blocks.push((*number, Told::default()));
                     blocks.len() - 1
                 });
-                let told = &mut blocks[at].1;
-                let call = Channel::Arguments { call: *number };
-                for (channel, text, told) in [
-                    (Channel::Text, block.text.as_str(), &mut told.text),
-                    (Channel::Refusal, &block.refusal, &mut told.refusal),
-                    (Channel::Reasoning, &block.reasoning, &mut told.reasoning),
-                ] {
-                    rest(0, channel, text, told, &mut tell);
-                }
-                if let Some(made) = &block.call {
-                    told.arguments.resize(1, 0);
-                    rest(0, call, &made.arguments, &mut told.arguments[0], &mut tell);
-                }
+                blocks[at].1.block(*number, forgets, block, &mut tell);
+            }
+            if let Some(kept) = kept {
+                kept.bytes += added + kept.tokens.as_mut().map_or(0, |tokens| tokens.event(data));
             }
         });
     }
@@ -99,37 +134,77 @@ impl Follower {
         self.assembler.over()
     }
 
-    /// What was said so far; none before anything of its shape came.
-    pub fn so_far(&self) -> Option<Completion> {
-        let mut said = self.assembler.clone().finish()?;
-        said.partial |= self.reader.dropped() > 0;
-        Some(said)
+    /// Whether the end of any choice was seen, or that of the stream.
+    pub fn is_ending(&self) -> bool {
+        self.is_over() || self.assembler.completion.choices.iter().any(|choice| !choice.finish_reason.is_empty())
+    }
+
+    /// Bytes of the answer that are kept.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| kept.bytes)
+    }
+
+    /// Gives out the answer that was kept, with the tokens of each choice; none where nothing of
+    /// its shape came.
+    pub fn take(&mut self) -> Option<(Completion, Vec<Vec<Token>>)> {
+        let (completion, counts, pieces, pattern) = Default::default();
+        let shape = self.assembler.shape;
+        let fresh = Assembler { shape, completion, counts, pieces, pattern, seen: false };
+        self.assembler.completion.partial |= self.reader.dropped() > 0;
+        let tokens = self.kept.as_mut().and_then(|kept| kept.tokens.as_mut()).map(Tokens::take);
+        Some((std::mem::replace(&mut self.assembler, fresh).finish()?, tokens.unwrap_or_default()))
     }
 }
 
 impl Told {
-    fn tell(&mut self, number: usize, choice: &Choice, tell: &mut impl FnMut(Delta<'_>)) {
+    fn choice(&mut self, telling: Telling, choice: &mut Choice, tell: &mut impl FnMut(Delta<'_>)) {
         for (channel, text, told) in [
-            (Channel::Text, choice.text.as_str(), &mut self.text),
-            (Channel::Reasoning, &choice.reasoning, &mut self.reasoning),
-            (Channel::Refusal, &choice.refusal, &mut self.refusal),
+            (Channel::Text, &mut choice.text, &mut self.text),
+            (Channel::Reasoning, &mut choice.reasoning, &mut self.reasoning),
+            (Channel::Refusal, &mut choice.refusal, &mut self.refusal),
         ] {
-            rest(number, channel, text, told, tell);
+            telling.rest(channel, text, told, tell);
         }
         self.arguments.resize(choice.tool_calls.len(), 0);
-        for (call, (made, told)) in choice.tool_calls.iter().zip(&mut self.arguments).enumerate() {
-            rest(number, Channel::Arguments { call }, &made.arguments, told, tell);
+        for (call, (made, told)) in choice.tool_calls.iter_mut().zip(&mut self.arguments).enumerate() {
+            telling.rest(Channel::Arguments { call }, &mut made.arguments, told, tell);
+        }
+    }
+
+    fn block(&mut self, number: usize, forgets: bool, block: &mut Piece, tell: &mut impl FnMut(Delta<'_>)) {
+        let telling = Telling { choice: 0, forgets, whole: std::mem::take(&mut block.whole) };
+        // What was told of it is no longer what it says: all of it is new.
+        if std::mem::take(&mut block.rewritten) && !forgets {
+            *self = Self::default();
+        }
+        for (channel, text, told) in [
+            (Channel::Text, &mut block.text, &mut self.text),
+            (Channel::Refusal, &mut block.refusal, &mut self.refusal),
+            (Channel::Reasoning, &mut block.reasoning, &mut self.reasoning),
+            (Channel::Reasoning, &mut block.summary, &mut self.summary),
+        ] {
+            telling.rest(channel, text, told, tell);
+        }
+        if let Some(made) = &mut block.call {
+            self.arguments.resize(1, 0);
+            let call = Channel::Arguments { call: number };
+            telling.rest(call, &mut made.arguments, &mut self.arguments[0], tell);
         }
     }
 }
 
-/// Tells what a text has beyond what was told; a text that was replaced by a shorter one, or
-/// by another of the same length, adds nothing.
-fn rest(choice: usize, channel: Channel, text: &str, told: &mut usize, tell: &mut impl FnMut(Delta<'_>)) {
-    if let Some(added) = text.get(*told..).filter(|added| !added.is_empty()) {
-        tell(Delta { choice, channel, text: added });
+impl Telling {
+    /// Tells what a text has beyond what was told.
+    fn rest(self, channel: Channel, text: &mut String, told: &mut usize, tell: &mut impl FnMut(Delta<'_>)) {
+        let from = if self.forgets && !self.whole { 0 } else { *told };
+        if let Some(added) = text.get(from..).filter(|added| !added.is_empty()) {
+            tell(Delta { choice: self.choice, channel, text: added });
+        }
+        *told = if from == 0 && self.forgets { *told + text.len() } else { text.len().max(*told) };
+        if self.forgets {
+            text.clear();
+        }
     }
-    *told = text.len();
 }
 
 #[cfg(test)]
@@ -176,5 +251,58 @@ mod tests {
             assert_eq!(found, expected, "{piece}");
             assert_eq!(deltas(Api::Messages, messages, piece), [(0, Channel::Text, "one two".to_owned())], "{piece}");
         }
+    }
+
+    #[test]
+    fn a_follower_that_forgets_tells_the_same_and_keeps_no_text() {
+        let event = |kind: &str, rest: &str| format!("data: {{\"type\":\"response.{kind}\",{rest}}}\n\n");
+        let item = r#""output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"one two"}]}"#;
+        let stream = [
+            event("reasoning_summary_text.delta", r#""output_index":1,"delta":"why""#),
+            event("output_text.delta", r#""output_index":0,"delta":"one ""#),
+            event("output_text.delta", r#""output_index":0,"delta":"t""#),
+            event("output_item.done", item),
+        ];
+        let told = [(Channel::Reasoning, "why"), (Channel::Text, "one "), (Channel::Text, "t"), (Channel::Text, "wo")];
+        for mut follower in
+            [Follower::new(Api::Responses, "").unwrap(), Follower::keeping(Api::Responses, "", 9999).unwrap()]
+        {
+            let mut found = Vec::new();
+            follower.push(stream.concat().as_bytes(), |delta, _| found.push((delta.channel, delta.text.to_owned())));
+            let found: Vec<_> = found.iter().map(|(channel, text)| (*channel, text.as_str())).collect();
+            assert_eq!(found, told);
+            let keeps = follower.kept.is_some();
+            assert_eq!(follower.kept_bytes(), if keeps { 10 } else { 0 });
+            let text = follower.take().unwrap().0.choices[0].text.clone();
+            assert_eq!(text, if keeps { "one two" } else { "" });
+        }
+    }
+
+    #[test]
+    fn what_is_said_again_in_other_words_is_told_again() {
+        let mut follower = Follower::keeping(Api::Responses, "", 9999).unwrap();
+        let mut found = String::new();
+        for (kind, rest) in [
+            ("output_text.delta", r#""output_index":0,"delta":"good""#),
+            (
+                "output_item.done",
+                r#""output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"evil"}]}"#,
+            ),
+        ] {
+            let event = format!("data: {{\"type\":\"response.{kind}\",{rest}}}\n\n");
+            follower.push(event.as_bytes(), |delta, _| found.push_str(delta.text));
+        }
+        assert_eq!(found, "goodevil");
+    }
+
+    #[test]
+    fn tokens_are_kept_with_the_answer() {
+        let mut follower = Follower::keeping(Api::Chat, "", 9999).unwrap();
+        let logprobs = r#"{"content":[{"token":"a","logprob":-0.5,"top_logprobs":[]}]}"#;
+        let event = format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"a"}},"logprobs":{logprobs}}}]}}"#);
+        follower.push(format!("data: {event}\n\ndata: {event}\n\n").as_bytes(), |_, _| {});
+        assert!(!follower.is_ending());
+        let (completion, tokens) = follower.take().unwrap();
+        assert_eq!((completion.choices[0].text.as_str(), tokens[0].len(), tokens[0][1].logprob), ("aa", 2, -0.5));
     }
 }

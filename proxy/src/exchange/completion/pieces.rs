@@ -16,6 +16,10 @@ pub(super) struct Piece {
     pub(super) call: Option<ToolCall>,
     /// It is of a kind that nobody here reads.
     pub(super) unknown: bool,
+    /// Since it was last looked at, all of it was said again.
+    pub(super) whole: bool,
+    /// And it does not begin with what had been said before.
+    pub(super) rewritten: bool,
 }
 
 impl Piece {
@@ -39,14 +43,28 @@ pub(super) struct Pieces {
     partial: bool,
 }
 
+impl Piece {
+    fn arguments(&self) -> &str {
+        self.call.as_ref().map_or("", |call| &call.arguments)
+    }
+
+    fn continues(&self, before: &Self) -> bool {
+        self.text.starts_with(&before.text)
+            && self.refusal.starts_with(&before.refusal)
+            && self.reasoning.starts_with(&before.reasoning)
+            && self.summary.starts_with(&before.summary)
+            && self.arguments().starts_with(before.arguments())
+    }
+}
+
 impl Pieces {
     pub(super) fn is_empty(&self) -> bool {
         self.by_number.is_empty()
     }
 
     /// The blocks in the order of their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&usize, &Piece)> {
-        self.by_number.iter()
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&usize, &mut Piece)> {
+        self.by_number.iter_mut()
     }
 
     /// The block of that number; none once too many are held.
@@ -72,9 +90,10 @@ impl Pieces {
     /// Replaces a block by its final form.
     pub(super) fn set(&mut self, number: usize, piece: Piece) {
         let Some(slot) = self.at(number) else { return };
-        let replaces = slot.says_otherwise(&piece);
-        let unknown = piece.unknown;
-        *slot = piece;
+        let (replaces, unknown) = (slot.says_otherwise(&piece), piece.unknown);
+        let before = std::mem::replace(slot, piece);
+        slot.whole = true;
+        slot.rewritten = before.rewritten || !slot.continues(&before);
         self.partial |= replaces || unknown;
     }
 

@@ -17,11 +17,54 @@ const MAX_TOKENS: usize = 65_536;
 /// Likeliest tokens kept of each place: what engines give at most.
 const MAX_TOP: usize = 20;
 
+/// Most bytes of events with log-probabilities that are read of one stream as it flows: an
+/// answer with more has none.
+const MAX_EVENT_BYTES: usize = 1 << 20;
+
+/// Tokens of a stream, read as it flows.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    choices: Vec<Vec<Token>>,
+    bytes: usize,
+}
+
+impl Tokens {
+    /// Takes the data of an event, and says how much of it is kept.
+    pub(super) fn event(&mut self, data: &[u8]) -> usize {
+        if self.bytes > MAX_EVENT_BYTES || !tells(data) {
+            return 0;
+        }
+        self.bytes += data.len();
+        if self.bytes > MAX_EVENT_BYTES {
+            self.choices = Vec::new();
+        } else if let Ok(value) = serde_json::from_slice::<Value>(data) {
+            chunk(&mut self.choices, &value);
+            return data.len();
+        }
+        0
+    }
+
+    /// Tokens of each choice, by index.
+    pub(super) fn take(&mut self) -> Vec<Vec<Token>> {
+        std::mem::take(&mut self.choices)
+    }
+}
+
+impl Shape {
+    /// Whether answers of it can tell log-probabilities.
+    pub(super) fn tells_tokens(self) -> bool {
+        matches!(self, Self::Chat | Self::Completions)
+    }
+}
+
+fn tells(body: &[u8]) -> bool {
+    [&b"logprob\""[..], b"\"token_logprobs\""].iter().any(|key| memchr::memmem::find(body, key).is_some())
+}
+
 /// Tokens of each choice, by index; empty where none are told.
 pub fn tokens(api: Api, path: &str, stream: bool, body: &[u8]) -> Vec<Vec<Token>> {
     let mut choices = Vec::new();
-    let told = memchr::memmem::find(body, b"logprob\"").or_else(|| memchr::memmem::find(body, b"\"token_logprobs\""));
-    if told.is_none() || !matches!(Shape::of(api, path), Some(Shape::Chat | Shape::Completions)) {
+    if !(tells(body) && Shape::of(api, path).is_some_and(Shape::tells_tokens)) {
         return choices;
     }
     let mut take = |data: &[u8]| {

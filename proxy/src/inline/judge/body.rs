@@ -12,22 +12,21 @@ use hyper::body::{Frame, SizeHint};
 use super::Upstream;
 use super::config::Stream;
 use super::panel::Panel;
-use super::trial::{is_judged, is_plain_stream};
-use super::watch::Watched;
+use super::watch::{Watched, is_read, watched};
 use super::window::Windowed;
 use crate::exchange::judged::Mode;
-use crate::exchange::{Error, Record};
+use crate::exchange::{Error, Record, Share};
 
 /// An answer on its way from the engine.
 pub enum Body<B> {
     /// As the engine sends it.
     Through(B),
-    /// The same, with what was read of it before.
-    Prefixed(Bytes, B),
     /// As it comes, with rules that look at it.
-    Watched(Box<Watched<B>>),
+    Watched(Watched<B>),
+    /// The same, with what was read of it before.
+    Prefixed(Bytes, Watched<B>),
     /// In windows that critics found clean.
-    Windowed(Box<Windowed<B>>),
+    Windowed(Box<Windowed<Watched<B>>>),
     /// The whole of it, held until now, or an answer of Weir's own.
     Whole(Full<Bytes>),
 }
@@ -37,27 +36,23 @@ impl<B> Body<B> {
         Self::Whole(Full::new(body))
     }
 
-    pub(super) fn prefixed(read: Bytes, rest: B) -> Self {
+    pub(super) fn prefixed(read: Bytes, rest: Watched<B>) -> Self {
         Self::Prefixed(read, rest)
     }
 }
 
 impl<B: Upstream> Body<B> {
-    /// An answer that is not held whole, as its route lets it through.
-    pub fn flowing(panel: Option<&Arc<Panel>>, record: &mut Record, head: &Parts, body: B) -> Self {
-        let Some(panel) = panel else { return Self::Through(body) };
-        if !(head.status.is_success() && is_plain_stream(head) && is_judged(&record.request)) {
-            return Self::Through(body);
+    /// An answer that is not held whole, as its route lets it through. What is held of it is
+    /// taken from the share.
+    pub fn flowing(panel: Option<&Arc<Panel>>, record: &mut Record, head: &Parts, body: B, share: Share) -> Self {
+        let Some(panel) = panel.filter(|_| is_read(record, head)) else { return Self::Through(body) };
+        let body = watched(panel, record, head, body);
+        if panel.policy.stream != Stream::Window || !panel.has(Mode::Enforce) {
+            return Self::Watched(body);
         }
-        match panel.policy.stream {
-            Stream::Window if panel.has(Mode::Enforce) => match Windowed::new(body, panel.clone(), record) {
-                Ok(windowed) => Self::Windowed(Box::new(windowed)),
-                Err(body) => Self::Through(body),
-            },
-            _ => match Watched::new(body, panel.clone(), record) {
-                Ok(watched) => Self::Watched(Box::new(watched)),
-                Err(body) => Self::Through(body),
-            },
+        match Windowed::new(body, panel.clone(), record, share) {
+            Ok(windowed) => Self::Windowed(Box::new(windowed)),
+            Err(body) => Self::Watched(body),
         }
     }
 }
@@ -71,7 +66,7 @@ impl<B: Upstream> http_body::Body for Body<B> {
             Self::Through(body) => Pin::new(body).poll_frame(cx),
             Self::Prefixed(read, body) if read.is_empty() => Pin::new(body).poll_frame(cx),
             Self::Prefixed(read, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(read))))),
-            Self::Watched(watched) => watched.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data))),
+            Self::Watched(watched) => Pin::new(watched).poll_frame(cx),
             Self::Windowed(windowed) => windowed.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data))),
             Self::Whole(full) => Pin::new(full).poll_frame(cx).map_err(|never| match never {}),
         }
@@ -81,7 +76,7 @@ impl<B: Upstream> http_body::Body for Body<B> {
         match self {
             Self::Through(body) => body.is_end_stream(),
             Self::Prefixed(read, body) => read.is_empty() && body.is_end_stream(),
-            Self::Watched(watched) => watched.is_done(),
+            Self::Watched(watched) => watched.is_end_stream(),
             Self::Windowed(windowed) => windowed.is_done(),
             Self::Whole(full) => full.is_end_stream(),
         }
@@ -90,8 +85,9 @@ impl<B: Upstream> http_body::Body for Body<B> {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Through(body) => body.size_hint(),
+            Self::Watched(watched) => watched.size_hint(),
             Self::Whole(full) => full.size_hint(),
-            Self::Prefixed(..) | Self::Watched(_) | Self::Windowed(_) => SizeHint::default(),
+            Self::Prefixed(..) | Self::Windowed(_) => SizeHint::default(),
         }
     }
 }

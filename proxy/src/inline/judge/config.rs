@@ -116,6 +116,9 @@ pub enum Stream {
     #[default]
     Hold,
     /// Held in windows that go out when they are clean; a violation ends the stream with an error.
+    /// Windows are judged by rules that judge parts, the whole by all before the end goes out.
+    /// Only with `combine = "any"`, where one verdict decides: with any other the final judgement
+    /// alone rules, and streams are held as by `hold`.
     Window,
     /// Everything goes through at once; critics judge afterwards, and nothing is enforced.
     Audit,
@@ -154,9 +157,11 @@ pub struct Limits {
     /// Most bytes of an answer that are held; a larger one is not judged, which counts as
     /// skipped for every enforced critic.
     pub held_bytes: ByteSize,
-    /// Letters of a window of a stream.
+    /// Letters of a window of a stream, counted for each of its texts (visible text, reasoning,
+    /// refusal, arguments of a call; of each choice).
     pub window_chars: usize,
-    /// Letters before a window that are judged with it again.
+    /// Letters that wait at the end of a window and are judged with the next one again: the
+    /// longest thing that must not be missed. 1 or more.
     pub overlap_chars: usize,
 }
 
@@ -275,8 +280,10 @@ impl RoutePolicy {
             let problem = "is 0, no answer would be asked for";
             faults.push(Fault::new(format!("{path}.retry.max_answers"), problem, "use 1 or more"));
         }
-        if self.limits.window_chars == 0 {
-            faults.push(Fault::new(format!("{path}.limits.window_chars"), "is 0", "use 1 or more"));
+        for (key, value) in [("window_chars", self.limits.window_chars), ("overlap_chars", self.limits.overlap_chars)] {
+            if value == 0 {
+                faults.push(Fault::new(format!("{path}.limits.{key}"), "is 0", "use 1 or more"));
+            }
         }
         faults
     }
@@ -284,6 +291,15 @@ impl RoutePolicy {
     /// Whether anything is looked at on this route.
     pub fn judges(&self) -> bool {
         !self.critics.is_empty() || self.watch.act != Act::Off
+    }
+
+    /// Whether the streams of enforced critics are held whole.
+    pub fn holds_streams(&self) -> bool {
+        match self.stream {
+            Stream::Hold => true,
+            Stream::Window => self.combine != Combine::Any,
+            Stream::Audit => false,
+        }
     }
 
     /// Whether an answer has to wait for anybody.

@@ -4,8 +4,10 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 
 use super::Upstream;
+use super::watch::Watched;
 use crate::exchange::{Error, Share};
 
 /// What was read.
@@ -14,18 +16,31 @@ pub(super) enum Collected<B> {
     Whole(Bytes),
     /// As much as may be held, and the rest to come.
     TooLarge(Bytes, B),
+    /// What came before it broke off.
+    Broken(Bytes, Error),
 }
 
-/// Reads a body to its end, or to the limit or the end of the budget. Errors are the body's.
-pub(super) async fn collect<B: Upstream>(mut body: B, limit: usize, share: &mut Share) -> Result<Collected<B>, Error> {
+/// Reads a body to its end, or to the limit or the end of the budget.
+pub(super) async fn collect<B: Upstream>(
+    mut body: Watched<B>,
+    limit: usize,
+    share: &mut Share,
+) -> Collected<Watched<B>> {
     let mut held = BytesMut::new();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let Ok(piece) = frame?.into_data() else { continue };
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => {
+                held.extend_from_slice(&body.withheld);
+                return Collected::Broken(held.freeze(), error);
+            }
+        };
+        let Ok(piece) = frame.into_data() else { continue };
         let has_room = held.len() + piece.len() <= limit && share.grow(piece.len());
         held.extend_from_slice(&piece);
         if !has_room {
-            return Ok(Collected::TooLarge(held.freeze(), body));
+            return Collected::TooLarge(held.freeze(), body);
         }
     }
-    Ok(Collected::Whole(held.freeze()))
+    Collected::Whole(held.freeze())
 }

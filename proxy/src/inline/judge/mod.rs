@@ -9,6 +9,7 @@ pub mod ask;
 mod body;
 mod config;
 mod held;
+mod lanes;
 mod metrics;
 mod panel;
 mod pool;
@@ -71,10 +72,15 @@ fn before_last_event(stream: &[u8], comment: &str) -> Option<(Bytes, usize)> {
     if end == 0 {
         return None;
     }
-    let ends: [&[u8]; 3] = [b"\n\n", b"\r\n\r\n", b"\r\r"];
-    let last = ends.iter().filter_map(|blank| Some(memchr::memmem::rfind(&stream[..end], blank)? + blank.len())).max();
-    let at = last.unwrap_or(0);
+    let at = last_boundary(&stream[..end]);
     Some(([&stream[..at], comment.as_bytes(), &stream[at..]].concat().into(), at))
+}
+
+/// Where the last whole event ends; 0 where none does.
+fn last_boundary(stream: &[u8]) -> usize {
+    let ends: [&[u8]; 3] = [b"\n\n", b"\r\n\r\n", b"\r\r"];
+    let last = |end: &&[u8]| Some(memchr::memmem::rfind(stream, end)? + end.len());
+    ends.iter().filter_map(last).max().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -236,7 +236,7 @@ impl Panel {
         self.policy.combine.settled(&so_far)
     }
 
-    /// Whether one of the verdicts on a part of an answer is a fail: critics that judge parts, in place.
+    /// Verdicts of the enforced critics that judge parts of answers, in place.
     pub fn judge_part(&self, matter: &Matter) -> Vec<Verdict> {
         let rules = self.seats.iter().filter(|seat| seat.settings.mode == Mode::Enforce && seat.judges_parts());
         rules.map(|seat| seat.without_asking(matter).unwrap_or_else(|| seat.rule(matter))).collect()

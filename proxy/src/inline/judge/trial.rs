@@ -13,9 +13,9 @@ use http::{HeaderValue, StatusCode, header};
 use weir_critic::{Case, Skip, critique};
 
 use super::body::Body;
-use super::config::Stream;
 use super::held::{Collected, collect};
 use super::panel::{Bench, Matter, Panel, Urgency};
+use super::watch::watched;
 use super::{Upstream, before_last_event, verdict_comment};
 use crate::exchange::case::{Given, read};
 use crate::exchange::completion::render::{Form, Text, of_text};
@@ -80,22 +80,31 @@ impl Trial {
         };
         if !(head.status.is_success() && self.holds(&head)) {
             let is_first = self.held.is_empty();
-            let flowing = |record| Heard::Unjudged(head.clone(), Body::flowing(Some(&self.panel), record, &head, body));
-            return Ok(if is_first { flowing(record) } else { Heard::Nothing });
+            if !is_first {
+                return Ok(Heard::Nothing);
+            }
+            let body = Body::flowing(Some(&self.panel), record, &head, body, self.share.sibling());
+            return Ok(Heard::Unjudged(head, body));
         }
         let admitted = record.timings.admitted.unwrap_or_default();
         let started = self.held.last().map_or(admitted, |last| last.judged_at);
         let limit = self.panel.policy.limits.held_bytes.bytes();
-        let whole = match collect(body, limit, &mut self.share).await {
-            Ok(Collected::Whole(whole)) => whole,
-            Ok(Collected::TooLarge(read, rest)) => return Ok(self.too_large(record, head, Body::prefixed(read, rest))),
-            Err(_) if !self.held.is_empty() => return Ok(Heard::Nothing),
-            Err(error) => return Err(error),
+        let body = watched(&self.panel, record, &head, body);
+        let (whole, stopped) = match collect(body, limit, &mut self.share).await {
+            Collected::Whole(whole) => (whole, false),
+            Collected::TooLarge(read, rest) => return Ok(self.too_large(record, head, Body::prefixed(read, rest))),
+            // Stopped by the rules that watched it: an answer that is not good enough.
+            Collected::Broken(read, error) if error.kind == Kind::Degenerate => (read, true),
+            Collected::Broken(..) if !self.held.is_empty() => return Ok(Heard::Nothing),
+            Collected::Broken(_, error) => return Err(error),
         };
         let (completion, case) = self.read(record, &head, &whole);
         let case = case.map(Arc::new);
-        let matter = matter(record, case.clone());
-        let verdicts = self.panel.judge(Bench::Enforced, Urgency::Request, &matter).await;
+        let mut verdicts = match stopped {
+            true => self.panel.skip(Bench::Enforced, Skip::EarlyExit),
+            false => self.panel.judge(Bench::Enforced, Urgency::Request, &matter(record, case.clone())).await,
+        };
+        verdicts.extend(record.judged.take_flowed().into_iter().flat_map(|flowed| flowed.verdicts));
         let ruling = self.panel.policy.combine.rule(&verdicts);
         let vote = ruling.decision;
         let judged_at = record.request.arrived.elapsed();
@@ -111,7 +120,7 @@ impl Trial {
     /// Whether an answer is held whole: all but those that are streams, of routes that let
     /// streams flow.
     fn holds(&self, head: &Parts) -> bool {
-        self.panel.policy.stream == Stream::Hold || !is_plain_stream(head)
+        self.panel.policy.holds_streams() || !is_plain_stream(head)
     }
 
     /// What was spent so far.
@@ -210,7 +219,9 @@ impl Trial {
         }
         let failed = ruling.decision == Vote::Fail;
         let decision = if failed { Decision::Escalate(Handling::Deliver) } else { Decision::Pass };
-        record.judged = Judged { decision, verdicts, word: Word::of(&ruling), ..Judged::default() };
+        // It is watched on.
+        let flowing = std::mem::take(&mut record.judged.flowing);
+        record.judged = Judged { decision, verdicts, word: Word::of(&ruling), flowing, ..Judged::default() };
         self.panel.metrics().decision(decision);
         Heard::Unjudged(head, body)
     }
@@ -277,7 +288,7 @@ pub(super) fn is_plain_stream(head: &Parts) -> bool {
         && (encoding.is_empty() || encoding.eq_ignore_ascii_case("identity"))
 }
 
-fn matter(record: &Record, case: Option<Arc<Case>>) -> Matter {
+pub(super) fn matter(record: &Record, case: Option<Arc<Case>>) -> Matter {
     let left = time_left(record);
     Matter { id: record.request.id, case, model: record.request.facts.model.clone(), left }
 }

@@ -2,7 +2,7 @@
 //!
 //! Promises: bytes are passed on untouched and at once; a generation that has gone wrong beyond
 //! repair is stopped where the route says so, and its engine's work with it. What is kept of a
-//! stream for looking at it is bounded: a longer one goes on unwatched.
+//! stream for looking at it does not grow with it.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -10,14 +10,17 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
+use hyper::body::{Frame, SizeHint};
 use weir_critic::stream::{Lane, Piece, Sighting, Watcher};
 use weir_critic::{Finding, Judgement, Outcome};
 
 use super::Upstream;
 use super::config::Act;
 use super::panel::Panel;
+use super::trial::{is_judged, is_plain_stream};
 use crate::exchange::completion::{Channel, Follower};
-use crate::exchange::judged::{Cost, Flowed, Mode, OnSkip, Verdict};
+use crate::exchange::judged::{Cost, Decision, Flowed, Handling, Mode, OnSkip, Verdict, Word};
 use crate::exchange::{Error, Kind, Record, case};
 
 /// The watching rules' name among critics.
@@ -26,73 +29,90 @@ const NAME: &str = "stream";
 /// Changes with the rules.
 const VERSION: &str = "stream-1";
 
-/// A stream under way.
+/// An answer from an engine, looked at where it is a stream that is watched.
 pub struct Watched<B> {
     /// None once it is over, or was stopped.
     upstream: Option<B>,
-    panel: Arc<Panel>,
-    /// None where it went on unwatched.
+    /// None where there is nothing more to look at.
     eyes: Option<Box<Eyes>>,
+    /// The piece for which it was stopped, which did not go out.
+    pub(super) withheld: Bytes,
+}
+
+struct Eyes {
+    panel: Arc<Panel>,
+    follower: Follower,
+    watcher: Watcher,
+    pieces: u32,
     found: Vec<Finding>,
     flowed: Arc<OnceLock<Flowed>>,
     max_tokens: u32,
 }
 
-struct Eyes {
-    follower: Follower,
-    watcher: Watcher,
-    bytes: usize,
-    pieces: u32,
+/// Whether an answer is a stream that critics can read.
+pub(super) fn is_read(record: &Record, head: &Parts) -> bool {
+    head.status.is_success() && is_plain_stream(head) && is_judged(&record.request)
 }
 
-impl<B: Upstream> Watched<B> {
-    /// Watches a stream; gives it back where its shape is not read.
-    pub(super) fn new(upstream: B, panel: Arc<Panel>, record: &mut Record) -> Result<Self, B> {
+/// Has an engine's answer watched, where its route watches and it is a stream.
+pub(super) fn watched<B: Upstream>(panel: &Arc<Panel>, record: &mut Record, head: &Parts, body: B) -> Watched<B> {
+    let eyes = if is_read(record, head) { Eyes::open(panel, record) } else { None };
+    Watched { upstream: Some(body), eyes, withheld: Bytes::new() }
+}
+
+impl<B: Upstream> http_body::Body for Watched<B> {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Self { upstream, eyes, withheld } = self.get_mut();
+        let Some(body) = upstream else { return Poll::Ready(None) };
+        let next = ready!(Pin::new(body).poll_frame(cx));
+        if let (Some(Ok(frame)), Some(open)) = (&next, eyes.as_mut()) {
+            let looked = frame.data_ref().map_or(Ok(()), |piece| open.look(piece));
+            // The end is told before it goes out: whoever has it asks for nothing more.
+            if looked.is_err() || open.follower.is_over() {
+                *eyes = None;
+            }
+            if let Err(error) = looked {
+                // With the upstream its engine's work ends.
+                *upstream = None;
+                *withheld = next.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).unwrap_or_default();
+                return Poll::Ready(Some(Err(error)));
+            }
+        } else if !matches!(next, Some(Ok(_))) {
+            (*upstream, *eyes) = (None, None);
+        }
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.upstream.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.upstream.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+    }
+}
+
+impl Eyes {
+    fn open(panel: &Arc<Panel>, record: &mut Record) -> Option<Box<Self>> {
         let request = &record.request;
-        let (Some(follower), Some(watch)) = (Follower::new(request.api, request.target.path()), panel.watch.as_ref())
-        else {
-            return Err(upstream);
-        };
+        let watch = panel.watch.as_ref()?;
+        let follower = Follower::new(request.api, request.target.path())?;
         let watcher = watch.stream(&case::asked_format(&request.body));
-        let eyes = Some(Box::new(Eyes { follower, watcher, bytes: 0, pieces: 0 }));
-        let flowed = Arc::new(OnceLock::new());
         let max_tokens = request.facts.max_tokens.unwrap_or_default();
-        record.judged.flowing = Some(flowed.clone());
+        let flowed = Arc::new(OnceLock::new());
+        record.judged.flowing.push(flowed.clone());
         panel.metrics().watched.inc();
-        Ok(Self { upstream: Some(upstream), panel, eyes, found: Vec::new(), flowed, max_tokens })
-    }
-
-    /// The next bytes.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
-        let next = ready!(Pin::new(upstream).poll_frame(cx));
-        Poll::Ready(match next {
-            Some(Ok(frame)) => {
-                let piece = frame.into_data().unwrap_or_default();
-                Some(self.look(&piece).map(|()| piece))
-            }
-            other => {
-                self.over(false);
-                other.and_then(Result::err).map(Err)
-            }
-        })
-    }
-
-    /// Whether nothing more comes.
-    pub(super) fn is_done(&self) -> bool {
-        self.upstream.as_ref().is_none_or(|upstream| upstream.is_end_stream())
+        let (panel, pieces, found) = (panel.clone(), 0, Vec::new());
+        Some(Box::new(Self { panel, follower, watcher, pieces, found, flowed, max_tokens }))
     }
 
     fn look(&mut self, piece: &[u8]) -> Result<(), Error> {
-        let Some(eyes) = &mut self.eyes else { return Ok(()) };
-        eyes.bytes += piece.len();
-        if eyes.bytes > self.panel.policy.limits.held_bytes.bytes() {
-            self.eyes = None;
-            return Ok(());
-        }
         let mut degenerate = false;
-        let (watcher, pieces, found) = (&mut eyes.watcher, &mut eyes.pieces, &mut self.found);
-        eyes.follower.push(piece, |delta, event| {
+        let (watcher, pieces, found) = (&mut self.watcher, &mut self.pieces, &mut self.found);
+        self.follower.push(piece, |delta, event| {
             let lane = match delta.channel {
                 Channel::Text => Lane::Text,
                 Channel::Reasoning => Lane::Reasoning,
@@ -111,32 +131,23 @@ impl<B: Upstream> Watched<B> {
         if degenerate && self.panel.policy.watch.act == Act::Abort {
             let metrics = self.panel.metrics();
             metrics.stopped.with_label_values(&["degenerate"]).inc();
-            metrics.saved_tokens.inc_by(self.max_tokens.saturating_sub(eyes.pieces).into());
-            self.over(true);
+            metrics.saved_tokens.inc_by(self.max_tokens.saturating_sub(self.pieces).into());
+            self.tell(true);
             return Err(Error::new(Kind::Degenerate, "the generation had gone wrong beyond repair and was stopped"));
         }
         Ok(())
     }
 
-    /// Tells what was found; with the upstream its engine's work ends.
-    fn over(&mut self, stopped: bool) {
-        self.upstream = None;
-        self.tell(stopped);
-    }
-}
-
-impl<B> Watched<B> {
     fn tell(&mut self, stopped: bool) {
         let found = std::mem::take(&mut self.found);
         if found.is_empty() {
             return;
         }
-        let acts = self.panel.policy.watch.act == Act::Abort;
         let judgement = Judgement { outcome: Outcome::Fail, score: None, findings: found };
         let verdict = Verdict {
             critic: NAME.into(),
             version: VERSION.into(),
-            mode: if acts { Mode::Enforce } else { Mode::Audit },
+            mode: if stopped { Mode::Enforce } else { Mode::Audit },
             on_skip: OnSkip::Open,
             weight: 1.0,
             judgement,
@@ -144,13 +155,14 @@ impl<B> Watched<B> {
             cost: Cost::default(),
         };
         self.panel.metrics().verdict(&verdict);
-        // Told once: at the end, or when it is dropped before.
-        let _first = self.flowed.set(Flowed { verdicts: vec![verdict], stopped });
+        let ruled = stopped.then_some((Word::Fail, Decision::Escalate(Handling::Refuse)));
+        // Told once: when it is stopped, at the end, or when it is dropped before.
+        let _first = self.flowed.set(Flowed { verdicts: vec![verdict], stopped, ruled, rounds: Vec::new() });
     }
 }
 
-/// A client that leaves, or has its last event, does not ask for the end.
-impl<B> Drop for Watched<B> {
+/// At the end, or when the client leaves.
+impl Drop for Eyes {
     fn drop(&mut self) {
         self.tell(false);
     }

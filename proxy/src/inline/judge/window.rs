@@ -1,81 +1,124 @@
 //! A stream held in bounded windows: what is clean goes out, a violation ends it.
 //!
-//! Promises: no text goes out before critics have seen it together with what stands around it:
-//! the last `overlap` letters of what is known always wait for what follows. The stream's end
-//! waits for every enforced critic of the whole answer. What is held is bounded.
-//!
-//! ```text
-//! released │ overlap │   window   │ overlap (held) │ to come
-//!          └──────── judged together ─────────────┘
-//! ```
+//! Promises: no text goes out before critics have seen it together with what stands around it
+//! ([`Lanes`](super::lanes)), and only whole events do. From the first finish reason on, all
+//! waits for every enforced critic of the whole answer. What is held is bounded, and taken from
+//! the budget of all exchanges; what is larger was not judged, and critics' settings decide.
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
-use bytes::Bytes;
-use weir_critic::{Case, Skip};
+use bytes::{Bytes, BytesMut};
+use weir_critic::Skip;
 
+use super::lanes::{Due, Lanes};
 use super::panel::{Bench, Matter, Panel, Urgency};
-use super::{Upstream, before_last_event, verdict_comment};
-use crate::exchange::completion::{Completion, Follower};
-use crate::exchange::judged::{Flowed, Verdict, Vote, Word};
-use crate::exchange::{Error, Kind, Record, case};
+use super::trial::matter;
+use super::{Upstream, before_last_event, last_boundary, verdict_comment};
+use crate::exchange::case::{self, Growing};
+use crate::exchange::completion::render::of_completion;
+use crate::exchange::completion::{Channel, Completion, Follower};
+use crate::exchange::judged::{Decision, Flowed, Handling, Round, Verdict, Vote, Word};
+use crate::exchange::{Api, Error, Kind, Record, Share};
 
 type Judging = Pin<Box<dyn Future<Output = Vec<Verdict>> + Send>>;
+
+/// Pieces that are taken of a stream behind its end at one time.
+const DRAINED: usize = 16;
 
 /// A stream under way, behind its windows.
 pub struct Windowed<B> {
     /// None once the stream is over, or was stopped.
     upstream: Option<B>,
+    stage: Stage,
     panel: Arc<Panel>,
     follower: Follower,
-    /// The case without answers.
+    lanes: Lanes,
+    growing: Growing,
+    /// The case, whose answers are those of the window that is judged.
     matter: Matter,
-    /// Pieces that wait, each with the letters that had come with it.
-    held: VecDeque<(Bytes, usize)>,
-    held_bytes: usize,
-    /// Letters that came, were judged, and went out.
-    came: usize,
-    judged: usize,
-    /// Judges the whole answer, when it is whole.
-    last: Option<Judging>,
-    flowed: Arc<std::sync::OnceLock<Flowed>>,
+    held: Held,
+    /// What the last window's critics said.
+    said: Vec<Verdict>,
+    /// The whole answer, once it is judged.
+    whole: Option<Completion>,
+    flowed: Arc<OnceLock<Flowed>>,
+    api: Api,
+    arrived: Instant,
     /// `max_tokens` of the request, for what a stop saves.
     max_tokens: u32,
-    over: bool,
     /// Texts that came: about as many tokens.
     events: u32,
-    /// Whether what went out ended with a whole event.
-    stands_between_events: bool,
+}
+
+enum Stage {
+    Flowing,
+    /// The whole answer is judged.
+    Ending(Judging),
+    /// Too large to be judged, and let through.
+    Through,
+    /// Everything is said; the upstream's end is waited for, so that its connection is kept.
+    Over,
+}
+
+/// What waits.
+struct Held {
+    units: VecDeque<Unit>,
+    unit_bytes: usize,
+    /// The beginning of an event whose end has not come.
+    open: BytesMut,
+    share: Share,
+    /// Bytes that were taken from the share.
+    taken: usize,
+}
+
+/// Whole events.
+struct Unit {
+    bytes: Bytes,
+    /// How far which lanes must be judged before it goes out.
+    marks: Vec<(usize, usize)>,
+    /// It waits for the whole answer.
+    is_last: bool,
 }
 
 impl<B: Upstream> Windowed<B> {
     /// Holds a stream in windows; gives it back where its shape is not read.
-    pub(super) fn new(upstream: B, panel: Arc<Panel>, record: &mut Record) -> Result<Self, B> {
+    pub(super) fn new(upstream: B, panel: Arc<Panel>, record: &mut Record, share: Share) -> Result<Self, B> {
         let request = &record.request;
-        let Some(follower) = Follower::new(request.api, request.target.path()) else { return Err(upstream) };
-        let empty = Completion::default();
-        let case = Some(Arc::new(case::case(request.api, &request.body, &empty, &panel.policy.context)));
-        let flowed = Arc::new(std::sync::OnceLock::new());
-        record.judged.flowing = Some(flowed.clone());
+        let limits = &panel.policy.limits;
+        let Some(follower) = Follower::keeping(request.api, request.target.path(), limits.held_bytes.bytes()) else {
+            return Err(upstream);
+        };
+        let case = case::case(request.api, &request.body, &Completion::default(), &panel.policy.context);
+        let matter = matter(record, Some(Arc::new(case)));
+        let lanes = Lanes::new(limits.window_chars, limits.overlap_chars);
+        let flowed = Arc::new(OnceLock::new());
+        let (api, arrived) = (request.api, request.arrived);
+        let max_tokens = request.facts.max_tokens.unwrap_or_default();
+        record.judged.flowing.push(flowed.clone());
+        let held = Held { units: VecDeque::new(), unit_bytes: 0, open: BytesMut::new(), share, taken: 0 };
+        let (upstream, stage, growing, said) = (Some(upstream), Stage::Flowing, Growing::default(), Vec::new());
+        let (whole, events) = (None, 0);
         Ok(Self {
-            upstream: Some(upstream),
+            upstream,
+            stage,
             panel,
             follower,
-            matter: Matter { id: request.id, case, model: request.facts.model.clone(), left: None },
-            held: VecDeque::new(),
-            held_bytes: 0,
-            came: 0,
-            judged: 0,
-            last: None,
+            lanes,
+            growing,
+            matter,
+            held,
+            said,
+            whole,
             flowed,
-            max_tokens: request.facts.max_tokens.unwrap_or_default(),
-            over: false,
-            events: 0,
-            stands_between_events: true,
+            api,
+            arrived,
+            max_tokens,
+            events,
         })
     }
 
@@ -85,92 +128,171 @@ impl<B: Upstream> Windowed<B> {
             if let Some(piece) = self.release() {
                 return Poll::Ready(Some(Ok(piece)));
             }
-            if let Some(last) = &mut self.last {
-                let verdicts = ready!(last.as_mut().poll(cx));
-                self.last = None;
+            if let Stage::Ending(judging) = &mut self.stage {
+                let judged = judging.as_mut().poll(cx);
+                self.drain(cx);
+                let verdicts = ready!(judged);
+                self.stage = Stage::Over;
                 if let Err(error) = self.rule_whole(verdicts) {
                     return Poll::Ready(Some(Err(error)));
                 }
                 continue;
             }
             let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
-            match ready!(Pin::new(upstream).poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    let piece = frame.into_data().unwrap_or_default();
-                    if let Err(error) = self.take(piece) {
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                }
-                Some(Err(error)) => {
+            let next = ready!(Pin::new(upstream).poll_frame(cx));
+            let next = next.map(|next| next.map(|frame| frame.into_data().unwrap_or_default()));
+            let taken = match (next, &self.stage) {
+                (Some(Ok(piece)), Stage::Flowing) => self.take(&piece),
+                (Some(Ok(piece)), Stage::Through) => return Poll::Ready(Some(Ok(piece))),
+                (Some(Ok(_)), _) => Ok(()),
+                (Some(Err(error)), Stage::Flowing) => {
                     // What was not judged does not go out, whoever broke it off.
-                    self.stop(Vec::new(), false);
-                    return Poll::Ready(Some(Err(error)));
+                    self.stop();
+                    Err(error)
                 }
-                None => {
+                (next, Stage::Flowing) => {
+                    debug_assert!(next.is_none());
                     self.upstream = None;
-                    self.judge_whole();
+                    let rest = self.held.open.split().freeze();
+                    self.unit(rest);
+                    self.judge_end()
                 }
+                (next, Stage::Through) => {
+                    self.upstream = None;
+                    next.map_or(Ok(()), |next| next.map(drop))
+                }
+                _ => {
+                    self.upstream = None;
+                    Ok(())
+                }
+            };
+            if let Err(error) = taken {
+                return Poll::Ready(Some(Err(error)));
             }
         }
     }
 
     /// Whether nothing more comes, as far as is known without a look.
     pub(super) fn is_done(&self) -> bool {
-        self.upstream.is_none() && self.last.is_none() && self.held.is_empty()
+        let is_ended = self.upstream.as_ref().is_none_or(http_body::Body::is_end_stream);
+        is_ended && self.held.units.is_empty() && matches!(self.stage, Stage::Through | Stage::Over)
     }
 
-    /// Takes a piece, and judges a window where one is full.
-    fn take(&mut self, piece: Bytes) -> Result<(), Error> {
-        let (mut letters, mut events) = (0, 0);
-        self.follower.push(&piece, |delta, _| {
-            letters += delta.text.chars().count();
-            events += 1;
-        });
-        self.came += letters;
-        self.events += events;
-        self.held_bytes += piece.len();
-        self.held.push_back((piece, self.came));
-        let limits = &self.panel.policy.limits;
-        if self.held_bytes > limits.held_bytes.bytes() {
-            let error = Error::new(Kind::Rejected, "the stream holds more between two texts than may be held");
-            self.stop(self.panel.skip(Bench::Enforced, Skip::Unreadable), true);
-            return Err(error);
+    /// What comes behind the stream's end is nobody's loss.
+    fn drain(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..DRAINED {
+            let Some(upstream) = &mut self.upstream else { return };
+            match Pin::new(upstream).poll_frame(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => self.upstream = None,
+            }
+        }
+    }
+}
+
+impl<B> Windowed<B> {
+    /// Takes a piece, and judges windows where they are full.
+    fn take(&mut self, piece: &[u8]) -> Result<(), Error> {
+        // The end of an event is four bytes at most.
+        let seen = self.held.open.len().saturating_sub(3);
+        self.held.open.extend_from_slice(piece);
+        if !self.has_room() {
+            return self.too_large();
+        }
+        let end = last_boundary(&self.held.open[seen..]);
+        if end > 0 {
+            let unit = self.held.open.split_to(seen + end).freeze();
+            self.unit(unit);
+        }
+        if !self.has_room() {
+            return self.too_large();
         }
         if self.follower.is_over() {
-            self.upstream = None;
-            self.judge_whole();
-            return Ok(());
+            return self.judge_end();
         }
-        if self.came - self.judged >= limits.window_chars + limits.overlap_chars {
-            return self.judge_window();
-        }
-        Ok(())
+        self.lanes.due().into_iter().try_for_each(|due| self.judge_part(due))
     }
 
-    /// Judges what came since the last window, with what stands before it.
-    fn judge_window(&mut self) -> Result<(), Error> {
-        let limits = &self.panel.policy.limits;
-        let tail = self.came - self.judged + limits.overlap_chars;
-        let Some(answer) = self.follower.so_far() else { return Ok(()) };
-        let part = self.case_of(&answer, Some(tail));
-        let verdicts = self.panel.judge_part(&Matter { case: part, ..self.matter.clone() });
+    /// Takes events.
+    fn unit(&mut self, bytes: Bytes) {
+        let Self { follower, lanes, growing, events, .. } = self;
+        let mut marks: Vec<(usize, usize)> = Vec::new();
+        follower.push(&bytes, |delta, _| {
+            *events += 1;
+            match delta.channel {
+                Channel::Text => growing.text(delta.choice, delta.text),
+                Channel::Arguments { .. } => growing.calls = true,
+                Channel::Reasoning | Channel::Refusal => {}
+            }
+            let Some((lane, came)) = lanes.push(&delta) else { return };
+            match marks.iter_mut().find(|(known, _)| *known == lane) {
+                Some(mark) => mark.1 = came,
+                None => marks.push((lane, came)),
+            }
+        });
+        let is_last = self.follower.is_ending();
+        self.held.push(Unit { bytes, marks, is_last });
+    }
+
+    /// Whether all that is kept may be kept.
+    fn has_room(&mut self) -> bool {
+        let needs = self.held.unit_bytes + self.held.open.len() + self.follower.kept_bytes();
+        let more = needs.saturating_sub(self.held.taken);
+        let fits = needs <= self.panel.policy.limits.held_bytes.bytes() && !self.lanes.is_full;
+        let fits = fits && (more == 0 || self.held.share.grow(more));
+        self.held.taken += if fits { more } else { 0 };
+        fits
+    }
+
+    /// More than is judged: the critics are skipped, which every critic's setting decides about.
+    fn too_large(&mut self) -> Result<(), Error> {
+        let verdicts = self.panel.skip(Bench::Enforced, Skip::Unreadable);
         let ruling = self.panel.policy.combine.rule(&verdicts);
         if ruling.decision == Vote::Fail {
             return Err(self.violation(verdicts));
         }
-        self.judged = self.came.saturating_sub(limits.overlap_chars);
+        let word = Word::of(&ruling);
+        self.held.push(Unit::free(verdict_comment(word, &ruling).into()));
+        let open = self.held.open.split().freeze();
+        self.held.push(Unit::free(open));
+        self.stage = Stage::Through;
+        self.pass(verdicts, word);
         Ok(())
     }
 
-    /// Has the whole answer judged; nothing that is still held goes out before.
-    fn judge_whole(&mut self) {
-        if std::mem::replace(&mut self.over, true) {
-            return;
+    /// Judges what came of a lane since its last window, with what stands before it.
+    fn judge_part(&mut self, due: Due) -> Result<(), Error> {
+        if let Some(case) = self.matter.case.as_mut().and_then(Arc::get_mut) {
+            case.task = self.growing.task(&case.format);
+            case.answers = vec![self.lanes.part(due)];
         }
-        let whole = self.follower.so_far().and_then(|answer| self.case_of(&answer, None));
-        let matter = Matter { case: whole, ..self.matter.clone() };
+        let mut verdicts = self.panel.judge_part(&self.matter);
+        verdicts.iter_mut().for_each(|verdict| self.lanes.place(due, &mut verdict.judgement));
+        if self.panel.policy.combine.rule(&verdicts).decision == Vote::Fail {
+            verdicts.iter().for_each(|verdict| self.panel.metrics().verdict(verdict));
+            return Err(self.violation(verdicts));
+        }
+        self.lanes.passed(due);
+        self.said = verdicts;
+        Ok(())
+    }
+
+    /// Judges what no window has, and has the whole answer judged.
+    fn judge_end(&mut self) -> Result<(), Error> {
+        self.lanes.rest().into_iter().try_for_each(|due| self.judge_part(due))?;
+        let answer = self.follower.take();
+        let case = self.matter.case.take().and_then(|mut case| {
+            let (completion, tokens) = answer?;
+            case::answered(Arc::get_mut(&mut case)?, &completion, tokens);
+            self.whole = Some(completion);
+            Some(case)
+        });
+        let matter = Matter { case, ..self.matter.clone() };
         let panel = self.panel.clone();
-        self.last = Some(Box::pin(async move { panel.judge(Bench::Enforced, Urgency::Request, &matter).await }));
+        let judging = async move { panel.judge(Bench::Enforced, Urgency::Request, &matter).await };
+        self.stage = Stage::Ending(Box::pin(judging));
+        Ok(())
     }
 
     fn rule_whole(&mut self, verdicts: Vec<Verdict>) -> Result<(), Error> {
@@ -178,66 +300,87 @@ impl<B: Upstream> Windowed<B> {
         if ruling.decision == Vote::Fail {
             return Err(self.violation(verdicts));
         }
-        let comment = verdict_comment(Word::of(&ruling), &ruling);
+        let word = Word::of(&ruling);
         // The verdict stands before what is last; a comment between two events harms none.
-        let rest: Vec<Bytes> = self.held.drain(..).map(|(piece, _)| piece).collect();
+        let rest: Vec<Bytes> = self.held.units.drain(..).map(|unit| unit.bytes).collect();
         let rest = Bytes::from(rest.concat());
-        let said = before_last_event(&rest, &comment).filter(|(_, at)| *at > 0 || self.stands_between_events);
-        let rest = said.map_or(rest, |(said, _)| said);
-        self.held_bytes = rest.len();
-        self.held.push_back((rest, self.came));
-        self.judged = usize::MAX;
-        // Set once: nobody else sets it.
-        let _first = self.flowed.set(Flowed { verdicts, stopped: false });
+        let said = before_last_event(&rest, &verdict_comment(word, &ruling));
+        self.held.unit_bytes = 0;
+        self.held.push(Unit::free(said.map_or(rest, |(said, _)| said)));
+        self.pass(verdicts, word);
         Ok(())
     }
 
-    /// The case with an answer, or with the last letters of each of its texts.
-    fn case_of(&self, answer: &Completion, tail: Option<usize>) -> Option<Arc<Case>> {
-        let mut case = (**self.matter.case.as_ref()?).clone();
-        case.answers = case::answers(answer);
-        let cut = |text: &mut String, letters: usize| {
-            let at = text.char_indices().rev().nth(letters.saturating_sub(1)).map_or(0, |(at, _)| at);
-            text.drain(..at);
-        };
-        let Some(letters) = tail else { return Some(Arc::new(case)) };
-        for answer in &mut case.answers {
-            cut(&mut answer.text, letters);
-            cut(&mut answer.reasoning, letters);
-            cut(&mut answer.refusal, letters);
-            answer.tool_calls.iter_mut().for_each(|call| cut(&mut call.arguments, letters));
-        }
-        Some(Arc::new(case))
-    }
-
     fn release(&mut self) -> Option<Bytes> {
-        let judged = self.judged;
-        let (piece, _) = self.held.pop_front_if(|(_, came)| *came <= judged)?;
-        self.held_bytes -= piece.len();
-        self.stands_between_events = ends_event(&piece);
-        Some(piece)
+        let all = matches!(self.stage, Stage::Through | Stage::Over);
+        let lanes = &self.lanes;
+        let unit = self.held.units.pop_front_if(|unit| all || !unit.is_last && lanes.are_clean(&unit.marks))?;
+        self.held.unit_bytes -= unit.bytes.len();
+        Some(unit.bytes)
     }
 
+    fn pass(&mut self, verdicts: Vec<Verdict>, word: Word) {
+        self.panel.metrics().decision(Decision::Pass);
+        self.tell(Flowed { verdicts, ruled: Some((word, Decision::Pass)), ..Flowed::default() });
+    }
+
+    /// Keeps what there is of the answer for the record, and lets nothing more of it out.
     fn violation(&mut self, verdicts: Vec<Verdict>) -> Error {
-        self.panel.metrics().stopped.with_label_values(&["violation"]).inc();
-        self.stop(verdicts, true);
+        let metrics = self.panel.metrics();
+        metrics.stopped.with_label_values(&["violation"]).inc();
+        if self.upstream.is_some() && matches!(self.stage, Stage::Flowing) && !self.follower.is_over() {
+            metrics.saved_tokens.inc_by(self.max_tokens.saturating_sub(self.events).into());
+        }
+        let decision = Decision::Escalate(Handling::Refuse);
+        metrics.decision(decision);
+        let answer = self.whole.take().or_else(|| Some(self.follower.take()?.0));
+        let round = Round {
+            body: answer.and_then(|answer| of_completion(self.api, &answer)).unwrap_or_default(),
+            content_type: "application/json".to_owned(),
+            verdicts: verdicts.clone(),
+            judged_at: self.arrived.elapsed(),
+            completion_tokens: self.events,
+        };
+        self.stop();
+        let ruled = Some((Word::Fail, decision));
+        self.tell(Flowed { verdicts, stopped: true, ruled, rounds: vec![round] });
         Error::new(Kind::Rejected, "the answer was stopped by the critics of this route")
     }
 
     /// Drops what is held, and with the upstream its engine's work.
-    fn stop(&mut self, verdicts: Vec<Verdict>, stopped: bool) {
-        if stopped && self.upstream.is_some() {
-            let saved = self.max_tokens.saturating_sub(self.events);
-            self.panel.metrics().saved_tokens.inc_by(saved.into());
-        }
+    fn stop(&mut self) {
         self.upstream = None;
-        self.last = None;
-        self.held.clear();
+        self.stage = Stage::Over;
+        self.held.units.clear();
+        self.held.unit_bytes = 0;
+        self.held.open.clear();
+    }
+
+    fn tell(&self, flowed: Flowed) {
         // The first to say why is right.
-        let _first = self.flowed.set(Flowed { verdicts, stopped });
+        let _first = self.flowed.set(flowed);
     }
 }
 
-fn ends_event(bytes: &[u8]) -> bool {
-    [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"].iter().any(|end| bytes.ends_with(end))
+/// A client that leaves, or an engine that broke off: what was judged of the answer is known.
+impl<B> Drop for Windowed<B> {
+    fn drop(&mut self) {
+        let verdicts = std::mem::take(&mut self.said);
+        self.tell(Flowed { verdicts, ..Flowed::default() });
+    }
+}
+
+impl Held {
+    fn push(&mut self, unit: Unit) {
+        if !unit.bytes.is_empty() {
+            self.unit_bytes += unit.bytes.len();
+            self.units.push_back(unit);
+        }
+    }
+}
+
+impl Unit {
+    fn free(bytes: Bytes) -> Self {
+        Self { bytes, marks: Vec::new(), is_last: false }
+    }
 }

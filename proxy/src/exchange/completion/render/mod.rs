@@ -16,6 +16,7 @@ mod responses;
 #[cfg(test)]
 mod tests;
 mod text;
+mod whole;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -24,6 +25,7 @@ use super::Completion;
 use crate::exchange::Api;
 
 pub use self::text::{Text, of_text};
+pub use self::whole::of_completion;
 
 /// The form in which a client asked for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
