@@ -305,5 +305,4 @@ fn admit(record: &Record, row: &StoredExchange, completion: Option<&Completion>)
 }
 
 #[cfg(test)]
-#[path = "keep_tests.rs"]
 mod tests;

@@ -199,7 +199,8 @@ async fn a_connection_to_the_engine_is_used_again() {
         scene.settle().await;
         connections.push(scene.engine().connections());
     }
-    assert!(connections[5] - connections[0] < 3, "{connections:?}");
+    // Probes of a new engine open some of the first; the two threads of the path one each.
+    assert!(connections[5] - connections[2] < 3, "{connections:?}");
 }
 
 #[tokio::test]

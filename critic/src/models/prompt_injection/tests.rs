@@ -1,3 +1,5 @@
+//! What is an attempt to take over the LLM, and what only looks like one.
+
 use super::*;
 use crate::{Outcome, Passage, Turn};
 

@@ -1,3 +1,5 @@
+//! JSON and tool calls that fit what was asked for, and that do not.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! What refuses, in several languages, and what only speaks of refusing.
+
 use super::*;
 use crate::{Outcome, ToolCall, Turn};
 

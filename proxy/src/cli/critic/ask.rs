@@ -47,10 +47,10 @@ impl Engine {
             return Err(format!("critic {critic} asks an LLM; name it with --engine URL and --model MODEL"));
         };
         let base = url.trim_end_matches('/').trim_end_matches("/v1");
-        let uri: http::Uri =
-            format!("{base}/v1/chat/completions").parse().map_err(|error| format!("--engine {url}: {error}"))?;
+        let cure = || format!("--engine {url}: give an address as in http://localhost:8000");
+        let uri: http::Uri = format!("{base}/v1/chat/completions").parse().map_err(|_| cure())?;
         if uri.scheme_str() != Some("http") || uri.authority().is_none() {
-            return Err(format!("--engine {url}: give an address as in http://localhost:8000"));
+            return Err(cure());
         }
         let key = match &self.key_env {
             Some(name) => Some(std::env::var(name).map_err(|error| format!("--key-env {name}: {error}"))?),

@@ -10,6 +10,7 @@ mod body;
 mod config;
 mod held;
 mod lanes;
+mod matter;
 mod metrics;
 mod panel;
 mod pool;
@@ -22,8 +23,9 @@ use bytes::Bytes;
 pub use ask::{Ask, Asked};
 pub use body::Body;
 pub use config::{Act, Config, Critics, Escalate, Limits, Member, Retry, RoutePolicy, Stream, Watch};
+pub use matter::{Bench, Matter, Urgency};
 pub use metrics::Metrics;
-pub use panel::{Bench, Matter, Panel, Urgency};
+pub use panel::Panel;
 pub use pool::Pool;
 pub use trial::{Heard, Trial};
 

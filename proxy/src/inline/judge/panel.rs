@@ -15,6 +15,7 @@ use weir_critic::{Case, Critic, Effort, Judgement, Questioner, Reply, Skip};
 
 use super::ask::Ask;
 use super::config::{Act, Member, RoutePolicy, Stream};
+use super::matter::{Bench, Matter, Urgency};
 use super::pool::is_short;
 use super::trial::is_judged;
 use super::{Judges, Metrics};
@@ -38,39 +39,6 @@ struct Seat {
     version: Arc<str>,
     name: Arc<str>,
     settings: Member,
-}
-
-/// Who asks: what the client waits for comes before what nobody waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// A client waits.
-    Request,
-    /// Nobody waits: user traffic goes first.
-    Background,
-}
-
-/// Who of a panel judges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bench {
-    /// Those that the answer waits for.
-    Enforced,
-    /// Those that nothing waits for.
-    Audit,
-    /// All of them, and nothing waits for any: the route lets its streams through.
-    Everybody,
-}
-
-/// What is to be judged.
-#[derive(Clone, Debug)]
-pub struct Matter {
-    /// The exchange, by which critics are drawn.
-    pub id: ExchangeId,
-    /// The case; none where the answer could not be read.
-    pub case: Option<Arc<Case>>,
-    /// `model` of the exchange, for questions where none is configured.
-    pub model: Option<Box<str>>,
-    /// Time until its client stops waiting; none where it did not say.
-    pub left: Option<Duration>,
 }
 
 /// A critic's turn, and what it has cost so far.
@@ -260,16 +228,6 @@ async fn first(pending: &mut Vec<(usize, Pending<'_>)>) -> (usize, Verdict) {
 impl Matter {
     fn is_short(&self) -> bool {
         self.case.as_deref().is_none_or(is_short)
-    }
-}
-
-impl Bench {
-    fn has(self, mode: Mode) -> bool {
-        match self {
-            Self::Enforced => mode == Mode::Enforce,
-            Self::Audit => mode == Mode::Audit,
-            Self::Everybody => true,
-        }
     }
 }
 

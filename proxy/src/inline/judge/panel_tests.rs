@@ -7,9 +7,8 @@ use prometheus::Registry;
 use uuid::Uuid;
 use weir_critic::{Answer, Question};
 
-use super::super::ask::Asked;
-use super::super::{Config, Metrics};
 use super::*;
+use crate::inline::judge::{Asked, Config, Metrics};
 
 /// A rule that tells on which thread it judges.
 #[derive(Debug)]
@@ -78,7 +77,7 @@ fn panel(settings: &[&str], critic: impl Fn(&str) -> Built) -> (Panel, Registry)
 fn matter(text: &str) -> Matter {
     let answer = Answer { text: text.to_owned(), ..Answer::default() };
     let case = Case { answers: vec![answer], ..Case::default() };
-    Matter { id: ExchangeId(Uuid::nil()), case: Some(Arc::new(case)), model: None }
+    Matter { id: ExchangeId(Uuid::nil()), case: Some(Arc::new(case)), model: None, left: None }
 }
 
 #[tokio::test]

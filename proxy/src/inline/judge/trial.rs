@@ -14,7 +14,8 @@ use weir_critic::{Case, Skip, critique};
 
 use super::body::Body;
 use super::held::{Collected, collect};
-use super::panel::{Bench, Matter, Panel, Urgency};
+use super::matter::{Bench, Matter, Urgency};
+use super::panel::Panel;
 use super::watch::watched;
 use super::{Upstream, before_last_event, verdict_comment};
 use crate::exchange::case::{Given, read};

@@ -16,7 +16,8 @@ use bytes::{Bytes, BytesMut};
 use weir_critic::Skip;
 
 use super::lanes::{Due, Lanes};
-use super::panel::{Bench, Matter, Panel, Urgency};
+use super::matter::{Bench, Matter, Urgency};
+use super::panel::Panel;
 use super::trial::matter;
 use super::{Upstream, before_last_event, last_boundary, verdict_comment};
 use crate::exchange::case::{self, Growing};
