@@ -175,8 +175,8 @@ impl Combine {
 
     /// Whether the verdicts so far decide, whatever those still to come will say. For a cascade
     /// they must be the first of the panel, without a gap. A weighted panel is heard to its end.
-    pub fn settled(&self, so_far: &[Verdict]) -> bool {
-        let mut enforced = so_far.iter().filter(|verdict| verdict.mode == Mode::Enforce);
+    pub fn settled<'v>(&self, so_far: impl IntoIterator<Item = &'v Verdict>) -> bool {
+        let mut enforced = so_far.into_iter().filter(|verdict| verdict.mode == Mode::Enforce);
         match self {
             Self::Any => enforced.any(|verdict| verdict.vote() == Some(Decision::Fail)),
             Self::All => enforced.any(|verdict| verdict.vote() == Some(Decision::Pass)),

@@ -119,13 +119,12 @@ pub fn case(api: Api, body: &[u8], completion: &Completion, context: &Context) -
     }
 }
 
-/// The form that a request asks for. Bodies that do not speak of one are not parsed.
-pub fn asked_format(body: &[u8]) -> Format {
-    let words: [&[u8]; 5] = [b"response_format", b"output_format", b"guided_json", b"json_schema", b"json_object"];
-    if !words.iter().any(|word| memchr::memmem::find(body, word).is_some()) {
+/// The form that a request asks for. Bodies that say none are not parsed for it.
+pub fn asked_format(request: &Request) -> Format {
+    if !request.facts.formatted {
         return Format::Text;
     }
-    serde_json::from_slice::<Value>(body).map_or(Format::Text, |value| format(&value))
+    serde_json::from_slice::<Value>(&request.body).map_or(Format::Text, |value| format(&value))
 }
 
 /// The choices of an answer as critics see them.

@@ -58,6 +58,9 @@ pub struct Facts {
     pub stateful: bool,
     /// `stream_options.include_usage`.
     pub include_usage: bool,
+    /// Whether it says which form the answer is to have: `response_format`, `output_format`, `text`
+    /// (Responses), `guided_json` (vLLM) or `json_schema` (llama.cpp).
+    pub formatted: bool,
 }
 
 /// Fields are taken as raw JSON first: a value of an odd type is the engine's to judge.
@@ -91,6 +94,16 @@ struct Body<'a> {
     background: Option<&'a RawValue>,
     #[serde(borrow)]
     store: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    guided_json: Option<&'a RawValue>,
+    #[serde(borrow)]
+    json_schema: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -113,6 +126,8 @@ impl Facts {
         })?;
         let is_true = |raw: Option<&RawValue>| raw.is_some_and(|raw| is_true(raw.get()));
         let options = parsed.stream_options.and_then(|raw| serde_json::from_str::<StreamOptions>(raw.get()).ok());
+        let formats =
+            [parsed.response_format, parsed.output_format, parsed.text, parsed.guided_json, parsed.json_schema];
         let limits = [parsed.max_completion_tokens, parsed.max_output_tokens, parsed.max_tokens, parsed.n_predict];
         Ok(Self {
             model: parsed.model.and_then(|raw| serde_json::from_str(raw.get()).ok()),
@@ -126,6 +141,7 @@ impl Facts {
                 || is_true(parsed.background)
                 || is_true(parsed.store),
             include_usage: options.unwrap_or_default().include_usage,
+            formatted: formats.iter().any(Option::is_some),
         })
     }
 }
@@ -192,6 +208,8 @@ mod tests {
         ] {
             assert_eq!(facts(body).stateful, stateful, "{body}");
         }
+        assert!(facts(r#"{"text":{"format":{"type":"json_object"}}}"#).formatted);
+        assert!(!facts(r#"{"response_format":null,"messages":[{"content":"response_format"}]}"#).formatted);
         assert!(facts(r#"{"stream_options":{"include_usage":true,"x":1}}"#).include_usage);
         assert!(!facts(r#"{"stream_options":{"include_usage":"yes"}}"#).include_usage);
         assert!(!facts(r#"{"stream_options":null}"#).include_usage);

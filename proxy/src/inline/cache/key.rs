@@ -129,6 +129,7 @@ pub fn key(request: &Request, scope: &Scope<'_>) -> Result<Key, Bypass> {
                 greedy: _,
                 seeded: _,
                 stateful: _,
+                formatted: _,
                 // but for what decides the form of the answer only.
                 stream: _,
                 include_usage: _,

@@ -196,12 +196,11 @@ impl Panel {
     }
 
     fn settled(&self, verdicts: &[Option<Verdict>]) -> bool {
-        let so_far: Vec<Verdict> = match self.policy.combine {
+        match self.policy.combine {
             // Without a gap.
-            Combine::Cascade { .. } => verdicts.iter().map_while(Clone::clone).collect(),
-            _ => verdicts.iter().flatten().cloned().collect(),
-        };
-        self.policy.combine.settled(&so_far)
+            Combine::Cascade { .. } => self.policy.combine.settled(verdicts.iter().map_while(Option::as_ref)),
+            _ => self.policy.combine.settled(verdicts.iter().flatten()),
+        }
     }
 
     /// Verdicts of the enforced critics that judge parts of answers, in place.

@@ -100,7 +100,7 @@ impl Eyes {
         let request = &record.request;
         let watch = panel.watch.as_ref()?;
         let follower = Follower::new(request.api, request.target.path())?;
-        let watcher = watch.stream(&case::asked_format(&request.body));
+        let watcher = watch.stream(&case::asked_format(request));
         let max_tokens = request.facts.max_tokens.unwrap_or_default();
         let flowed = Arc::new(OnceLock::new());
         record.judged.flowing.push(flowed.clone());
